@@ -1,0 +1,1 @@
+"""The doors AWS clients and local tools call."""

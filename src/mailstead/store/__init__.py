@@ -1,0 +1,1 @@
+"""Adapters of the Store and Blobs ports: SQL and files."""
