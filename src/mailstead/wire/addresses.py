@@ -273,10 +273,10 @@ def _entries(text: str, *, strict: bool) -> Iterator[list[_Token]]:
         if token.kind != "stop":
             entry.append(token)
             continue
-        if token.text == ":" and not in_group:
-            in_group = True
-        elif strict and token.text == (":" if in_group else ";"):
+        if strict and token.text == (":" if in_group else ";"):
             raise AddressError("Local address contains illegal character")
+        if token.text == ":":
+            in_group = True
         else:
             in_group = in_group and token.text != ";"
             if any(part.kind != "blank" for part in entry):
