@@ -1,1 +1,4 @@
-"""Decides about mail: allows, refuses, routes, counts, schedules. May await a port, never imports asyncio."""
+"""Decides about mail: allows, refuses, routes, counts, schedules.
+
+May await a port; never imports asyncio.
+"""

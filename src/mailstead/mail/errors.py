@@ -47,3 +47,12 @@ class Limit(DomainError):
 
 class Refused(DomainError):
     """The asker may not."""
+
+
+class Unavailable(Exception):
+    """The store can't write now: the disk is full or failing. Nothing was kept; try again."""
+
+    def __init__(self, text: str, *, full: bool = False) -> None:
+        super().__init__(text)
+        self.full = full
+        """Whether space is missing, which a purge may give back."""

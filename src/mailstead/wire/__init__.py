@@ -1,1 +1,4 @@
-"""Bytes to values and back, as RFCs and service models define them. No I/O, clock, randomness, logging."""
+"""Bytes to values and back, as RFCs and service models define them.
+
+No I/O, clock, randomness or logging.
+"""

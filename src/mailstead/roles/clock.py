@@ -1,0 +1,95 @@
+"""The Clock and Randomness ports: the only places that read time and draw dice."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import time
+import uuid
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives.asymmetric import rsa
+
+SERIALS_A_MILLISECOND = 1 << 20
+
+
+class SystemClock:
+    """The machine's time."""
+
+    def now(self) -> int:
+        return time.time_ns() // 1_000_000
+
+    def real(self) -> int:
+        return time.time_ns() // 1_000_000
+
+    def ticks(self) -> float:
+        return time.monotonic()
+
+
+class SystemRandomness:
+    """The machine's dice."""
+
+    def __init__(self, keys: ThreadPoolExecutor) -> None:
+        self._keys = keys
+        self._serial = 0
+
+    def token(self, size: int) -> bytes:
+        return os.urandom(size)
+
+    def uuid(self) -> str:
+        return str(uuid.uuid4())
+
+    def serial(self) -> int:
+        # Milliseconds in front, so that a restart goes on above what was given before.
+        floor = (time.time_ns() // 1_000_000) * SERIALS_A_MILLISECOND
+        self._serial = max(self._serial + 1, floor)
+        return self._serial
+
+    def fraction(self) -> float:
+        return int.from_bytes(os.urandom(7)) / (1 << 56)
+
+    async def rsa_key(self, bits: int) -> bytes:
+        loop = asyncio.get_running_loop()
+        return await loop.run_in_executor(self._keys, _rsa_key, bits)
+
+
+def _rsa_key(bits: int) -> bytes:
+    key = rsa.generate_private_key(public_exponent=65537, key_size=bits)
+    return key.private_bytes(
+        serialization.Encoding.DER,
+        serialization.PrivateFormat.PKCS8,
+        serialization.NoEncryption(),
+    )
+
+
+class ThreadWorkers:
+    """The Workers port on a thread pool: OpenSSL and argon2 release the GIL."""
+
+    def __init__(self, pool: ThreadPoolExecutor) -> None:
+        self._pool = pool
+
+    async def run(self, work: Any, *args: Any) -> Any:
+        return await asyncio.get_running_loop().run_in_executor(self._pool, work, *args)
+
+
+class LocalWakeups:
+    """The Wakeups port inside one process."""
+
+    def __init__(self) -> None:
+        self._events: dict[str, asyncio.Event] = {}
+
+    def wake(self, topic: str) -> None:
+        event = self._events.pop(topic, None)
+        if event is not None:
+            event.set()
+
+    async def wait(self, topic: str, seconds: float) -> bool:
+        event = self._events.setdefault(topic, asyncio.Event())
+        try:
+            async with asyncio.timeout(seconds):
+                await event.wait()
+        except TimeoutError:
+            return False
+        return True
