@@ -46,10 +46,8 @@ def test_reply_on_the_wire() -> None:
     assert Reply.of(553, "<\xfc>").encode() == b"553 <\\xfc>\r\n"
 
 
-@pytest.mark.parametrize("text", ["a\nb", "a\rb", "a\0b"])
-def test_reply_cannot_forge_a_line(text: str) -> None:
-    with pytest.raises(SmtpError):
-        Reply.of(250, text).encode()
+def test_reply_cannot_forge_a_line() -> None:
+    assert Reply.of(250, "a\r\n550 b\0").encode() == b"250 a\\x0d\\x0a550 b\\x00\r\n"
 
 
 def test_status_is_found_also_in_the_first_line_only() -> None:

@@ -19,6 +19,7 @@ MAX_SIZE_DIGITS = 20
 """RFC 1870 section 3: a size has 20 digits at most."""
 
 _STATUS = re.compile(r"([245]\.\d{1,3}\.\d{1,3})(?: |$)")
+_CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 _REPLY_LINE = re.compile(rb"([2-5]\d\d)(?:([ -])(.*))?", re.DOTALL)
 
 
@@ -92,14 +93,12 @@ class Reply:
     def encode(self) -> bytes:
         """The bytes of the reply.
 
-        What is not ASCII is written as an escape: the client may not have
-        agreed to UTF-8 (RFC 6531 section 3.7.4.2). Raises `SmtpError` for a
-        line end or NUL inside a line.
+        Controls, and what is not ASCII, are written as escapes: no text forges a
+        line, and the client may not have agreed to UTF-8 (RFC 6531 section 3.7.4.2).
         """
-        for line in self.lines:
-            if "\n" in line or "\r" in line or "\0" in line:
-                raise SmtpError("a line end or NUL inside a reply line")
-        return str(self).replace("\n", "\r\n").encode("ascii", "backslashreplace") + b"\r\n"
+        lines = tuple(_CONTROL.sub(lambda c: f"\\x{ord(c[0]):02x}", line) for line in self.lines)
+        text = str(Reply(self.code, self.enhanced, lines)).replace("\n", "\r\n")
+        return text.encode("ascii", "backslashreplace") + b"\r\n"
 
 
 def parse_reply_line(line: bytes) -> tuple[int, bool, str]:
