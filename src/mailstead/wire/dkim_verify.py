@@ -8,12 +8,12 @@ import re
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Literal, cast
 
-import idna
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.padding import PKCS1v15
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
 from cryptography.hazmat.primitives.hashes import SHA1, SHA256
 
+from mailstead.wire.addresses import AddressError, domain_key
 from mailstead.wire.dkim_canon import BodyHashes, Canon, header_data, signature_field
 from mailstead.wire.dkim_key import (
     LARGEST_RSA,
@@ -291,12 +291,9 @@ def _octets(value: str) -> bytes:
 
 def _a_labels(name: str) -> str:
     """The name as lower-case A-labels (RFC 8616 lets signatures hold U-labels)."""
-    name = without_blanks(name).lower()
-    if name.isascii():
-        return name
     try:
-        return idna.encode(name, uts46=True).decode()
-    except UnicodeError:
+        return domain_key(without_blanks(name))
+    except AddressError:
         return ""
 
 

@@ -12,8 +12,7 @@ from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv6Address, ip_address
 from typing import Literal, TypeVar
 
-import idna
-
+from mailstead.wire.addresses import AddressError, domain_key
 from mailstead.wire.lookup import NXDOMAIN, Answer, Question, Status
 from mailstead.wire.spf_record import (
     Expand,
@@ -97,7 +96,7 @@ def check(
     local, at, domain = mail_from.rpartition("@")
     if not at:
         domain = mail_from or helo
-    domain = _ascii(domain)
+    domain = _a_labels(domain)
     state = _Check(ip, f"{local or 'postmaster'}@{domain}", helo, receiver, now)
     if not _is_fqdn(domain):
         return SpfResult("none", domain, state.sender, problem="not a domain")
@@ -310,13 +309,10 @@ def _addresses(answer: Answer) -> list[IPv4Address | IPv6Address]:
     return [ip_address(text) for text in answer.names]
 
 
-def _ascii(domain: str) -> str:
-    domain = domain.removesuffix(".")
-    if domain.isascii():
-        return domain
+def _a_labels(domain: str) -> str:
     try:
-        return idna.encode(domain, uts46=True).decode()
-    except UnicodeError:
+        return domain_key(domain)
+    except AddressError:
         return domain
 
 
