@@ -20,7 +20,7 @@ MAX_SIZE_DIGITS = 20
 
 _STATUS = re.compile(r"([245]\.\d{1,3}\.\d{1,3})(?: |$)")
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
-_REPLY_LINE = re.compile(rb"([2-5]\d\d)(?:([ -])(.*))?", re.DOTALL)
+_REPLY_LINE = re.compile(rb"([2-5][0-9][0-9])(?:([ -])([^\r\0]*))?")
 
 
 class SmtpError(ValueError):
@@ -101,6 +101,49 @@ class Reply:
         return text.encode("ascii", "backslashreplace") + b"\r\n"
 
 
+class ReplyReader:
+    """Puts replies together from octets, within bounds."""
+
+    def __init__(self, *, max_line: int = 4096, max_lines: int = 128) -> None:
+        """A line may have `max_line` octets (RFC 5321 section 4.5.3.1.5 asks for 512)."""
+        self._max_line = max_line
+        self._max_lines = max_lines
+        self._input = bytearray()
+        self._scanned = 0
+        self._lines: list[str] = []
+
+    def feed(self, data: bytes) -> None:
+        """Octets of the host."""
+        self._input += data
+
+    def clear(self) -> None:
+        """Forget what was not read yet."""
+        self._input.clear()
+        self._scanned = 0
+        self._lines.clear()
+
+    def next_reply(self) -> tuple[Reply, str] | None:
+        """The next whole reply, and how it was written, lines joined by LF; or None.
+
+        Raises `SmtpError` for what is no reply, or too much of one.
+        """
+        while (end := self._input.find(b"\n", self._scanned)) >= 0:
+            line = bytes(self._input[:end]).removesuffix(b"\r")
+            del self._input[: end + 1]
+            self._scanned = 0
+            code, more, _ = parse_reply_line(line)
+            self._lines.append(line.decode("utf-8", "backslashreplace"))
+            if len(line) > self._max_line or len(self._lines) > self._max_lines:
+                raise SmtpError("a reply that is too long")
+            if not more:
+                written, self._lines = self._lines, []
+                return make_reply(code, [text[4:] for text in written]), "\n".join(written)
+        self._scanned = len(self._input)
+        if self._scanned > self._max_line:
+            raise SmtpError("a reply that is too long")
+        return None
+
+
 def parse_reply_line(line: bytes) -> tuple[int, bool, str]:
     """Code, whether another line follows, and text of one reply line without its end.
 
@@ -110,7 +153,7 @@ def parse_reply_line(line: bytes) -> tuple[int, bool, str]:
     if not found:
         raise SmtpError(f"not a reply: {line[:80]!r}")
     text = (found[3] or b"").decode("utf-8", "backslashreplace")
-    return int(found[1]), found[2] == b"-", text.replace("\r", "").replace("\0", "")
+    return int(found[1]), found[2] == b"-", text
 
 
 def make_reply(code: int, lines: Sequence[str]) -> Reply:
