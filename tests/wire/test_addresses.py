@@ -246,7 +246,7 @@ def test_any_unicode(text: str, utf8: bool) -> None:
         assert domain_key(domain_key(text)).isascii()
 
 
-@pytest.mark.parametrize("text", ['"\\' * 50_000, "<" * 100_000, "(" * 100_000, "a," * 20_000])
+@pytest.mark.parametrize("text", ['"\\' * 50_000, "<" * 100_000, "(" * 100_000, "a," * 10_000])
 def test_hostile_lists_take_linear_time(text: str) -> None:
     with pytest.raises(AddressError):
         parse_address_list(text)

@@ -164,7 +164,11 @@ def parse_report(raw: bytes) -> Report | None:
     without a machine-readable part are another reader's matter.
     """
     # Some arrive with nothing but CR at their line ends.
-    parts = list(_own_parts(parse_mime(crlf(raw))))
+    message = crlf(raw)
+    if message.startswith(b"From "):
+        # The line a mailbox file puts before a message (RFC 4155) is none of it.
+        message = message.partition(b"\r\n")[2]
+    parts = list(_own_parts(parse_mime(message)))
     for place, part in enumerate(parts):
         if part.kind in {"message/delivery-status", "message/global-delivery-status"}:
             return _read_status(part, parts[place + 1 :])

@@ -96,6 +96,8 @@ class Reply:
         Controls, and what is not ASCII, are written as escapes: no text forges a
         line, and the client may not have agreed to UTF-8 (RFC 6531 section 3.7.4.2).
         """
+        if len(self.lines) == 1 and self.lines[0].isprintable():
+            return str(self).encode("ascii", "backslashreplace") + b"\r\n"
         lines = tuple(_CONTROL.sub(lambda c: f"\\x{ord(c[0]):02x}", line) for line in self.lines)
         text = str(Reply(self.code, self.enhanced, lines)).replace("\n", "\r\n")
         return text.encode("ascii", "backslashreplace") + b"\r\n"
@@ -221,7 +223,10 @@ def parse_parameters(text: str, allowed: frozenset[str]) -> Parameters:
         if keyword in found or not (value is None if form is None else form.fullmatch(value or "")):
             raise SmtpError(f"bad value of {keyword}")
         found[keyword] = value
-    return _as_parameters(found)
+    return _as_parameters(found) if found else _NO_PARAMETERS
+
+
+_NO_PARAMETERS = Parameters()
 
 
 def _as_parameters(found: dict[str, str | None]) -> Parameters:
