@@ -1,0 +1,170 @@
+"""The domain's errors as AWS's: one table a service, keyed by kind and, where AWS is finer, more.
+
+A key is ``(kind, resource, reason)``; the first that is there counts, from the
+most particular on: both, the reason alone, the resource alone, neither. Values
+are names of the model's error shapes, which know their wire code and status,
+or `Fault`-like triples where AWS sends a code that the model lacks.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from mailstead.mail.errors import (
+    Conflict,
+    DomainError,
+    Invalid,
+    Limit,
+    NotFound,
+    Refused,
+    Unavailable,
+)
+from mailstead.wire.aws_model import Fault, Service
+
+
+class Code(NamedTuple):
+    """An error that the service's model does not have."""
+
+    code: str
+    status: int
+
+
+class About(NamedTuple):
+    """What an error is about: its kind, and its resource and reason where they matter."""
+
+    kind: type[DomainError]
+    resource: str = ""
+    reason: str = ""
+
+
+Table = dict[About, str | Code]
+
+DENIED = "access-denied"
+"""The reason of a Refused by IAM."""
+_ACCESS_DENIED = Code("AccessDenied", 403)
+_ACCESS_DENIED_JSON = Code("AccessDeniedException", 403)
+_THROTTLING = Code("Throttling", 400)
+_INVALID_PARAMETER = Code("InvalidParameterValue", 400)
+_VALIDATION = Code("ValidationError", 400)
+
+_SES: Table = {
+    About(NotFound): _INVALID_PARAMETER,
+    About(NotFound, "configuration-set"): "ConfigurationSetDoesNotExistException",
+    About(NotFound, "custom-template"): "CustomVerificationEmailTemplateDoesNotExistException",
+    About(NotFound, "event-destination"): "EventDestinationDoesNotExistException",
+    About(NotFound, "rule"): "RuleDoesNotExistException",
+    About(NotFound, "rule-set"): "RuleSetDoesNotExistException",
+    About(NotFound, "template"): "TemplateDoesNotExistException",
+    About(NotFound, "tracking-options"): "TrackingOptionsDoesNotExistException",
+    About(Conflict): "AlreadyExistsException",
+    About(Conflict, "configuration-set"): "ConfigurationSetAlreadyExistsException",
+    About(Conflict, "custom-template"): "CustomVerificationEmailTemplateAlreadyExistsException",
+    About(Conflict, "event-destination"): "EventDestinationAlreadyExistsException",
+    About(Conflict, "tracking-options"): "TrackingOptionsAlreadyExistsException",
+    About(Conflict, "", "stale"): _THROTTLING,
+    About(Conflict, "", "in-use"): "CannotDeleteException",
+    About(Invalid): _INVALID_PARAMETER,
+    About(Invalid, "configuration-set"): "InvalidConfigurationSetException",
+    About(Invalid, "policy"): "InvalidPolicyException",
+    About(Invalid, "template"): "InvalidTemplateException",
+    About(Invalid, "template", "rendering"): "InvalidRenderingParameterException",
+    About(Invalid, "template", "missing-attribute"): "MissingRenderingAttributeException",
+    About(Limit): "LimitExceededException",
+    About(Limit, "policy"): _INVALID_PARAMETER,
+    About(Limit, "quota"): _THROTTLING,
+    About(Limit, "rate"): _THROTTLING,
+    About(Refused): "MessageRejected",
+    About(Refused, "", DENIED): _ACCESS_DENIED,
+    About(Refused, "", "sandbox"): "ProductionAccessNotGrantedException",
+    About(Refused, "account", "paused"): "AccountSendingPausedException",
+    About(Refused, "configuration-set", "paused"): "ConfigurationSetSendingPausedException",
+    About(Refused, "custom-template", "unverified"): "FromEmailAddressNotVerifiedException",
+    About(Refused, "mail-from"): "MailFromDomainNotVerifiedException",
+}
+_SESV2: Table = {
+    About(NotFound): "NotFoundException",
+    About(Conflict): "AlreadyExistsException",
+    About(Conflict, "account"): "ConflictException",
+    About(Conflict, "", "in-use"): "ConflictException",
+    About(Conflict, "", "stale"): "ConcurrentModificationException",
+    About(Invalid): "BadRequestException",
+    About(Invalid, "", "token"): "InvalidNextTokenException",
+    About(Limit): "LimitExceededException",
+    About(Limit, "rate"): "TooManyRequestsException",
+    About(Refused): "MessageRejected",
+    About(Refused, "", DENIED): _ACCESS_DENIED_JSON,
+    About(Refused, "", "sandbox"): "BadRequestException",
+    About(Refused, "", "paused"): "SendingPausedException",
+    About(Refused, "custom-template", "unverified"): "NotFoundException",
+    About(Refused, "mail-from"): "MailFromDomainNotVerifiedException",
+}
+_IAM: Table = {
+    About(NotFound): "NoSuchEntityException",
+    About(Conflict): "EntityAlreadyExistsException",
+    About(Conflict, "", "in-use"): "DeleteConflictException",
+    About(Conflict, "", "stale"): "ConcurrentModificationException",
+    About(Invalid): "InvalidInputException",
+    About(Invalid, "", "name"): _VALIDATION,
+    About(Invalid, "policy", "malformed"): "MalformedPolicyDocumentException",
+    About(Limit): "LimitExceededException",
+    About(Refused): _ACCESS_DENIED,
+    About(Refused, "", "unmodifiable"): "UnmodifiableEntityException",
+}
+_STS: Table = {
+    About(NotFound): _VALIDATION,
+    About(Conflict): _VALIDATION,
+    About(Invalid): _VALIDATION,
+    About(Invalid, "policy"): "MalformedPolicyDocumentException",
+    About(Limit): "PackedPolicyTooLargeException",
+    About(Refused): _ACCESS_DENIED,
+}
+_ROUTE53: Table = {
+    About(NotFound): "NoSuchHostedZone",
+    About(NotFound, "change"): "NoSuchChange",
+    About(Conflict): "HostedZoneAlreadyExists",
+    About(Conflict, "", "in-use"): "HostedZoneNotEmpty",
+    About(Conflict, "", "stale"): "PriorRequestNotComplete",
+    About(Invalid): "InvalidInput",
+    About(Invalid, "record-set"): "InvalidChangeBatch",
+    About(Invalid, "domain"): "InvalidDomainName",
+    About(Limit): "TooManyHostedZones",
+    About(Refused): _ACCESS_DENIED,
+}
+_ELSEWHERE: Table = {
+    About(NotFound): Code("ResourceNotFoundException", 404),
+    About(Conflict): Code("ResourceExistsException", 409),
+    About(Invalid): Code("ValidationException", 400),
+    About(Limit): Code("LimitExceededException", 400),
+    About(Refused): _ACCESS_DENIED_JSON,
+}
+"""Services whose table comes with their handlers."""
+
+TABLES: dict[str, Table] = {
+    "ses": _SES,
+    "sesv2": _SESV2,
+    "iam": _IAM,
+    "sts": _STS,
+    "route53": _ROUTE53,
+}
+
+
+def fault(service: Service, error: DomainError | Unavailable) -> Fault:
+    """A domain error as this service's."""
+    if isinstance(error, Unavailable):
+        json = "json" in service.protocol
+        name = "ServiceUnavailableException" if json else "ServiceUnavailable"
+        return Fault(name, 503, str(error), sender=False)
+    table = TABLES.get(service.name, _ELSEWHERE)
+    kind = next(kind for kind in type(error).__mro__ if About(kind) in table)
+    for about in (
+        About(kind, error.resource, error.reason),
+        About(kind, "", error.reason),
+        About(kind, error.resource, ""),
+        About(kind),
+    ):
+        found = table.get(about)
+        if isinstance(found, Code):
+            return Fault(found.code, found.status, error.text)
+        if found is not None:
+            return service.fault(found, error.text)
+    raise AssertionError(about)

@@ -1,0 +1,145 @@
+"""Access keys at the door: from a key's id to its secret and to whom it speaks for.
+
+Keys are asked for at every call, so what was found is kept for some seconds.
+A change made through this process is seen at once (`Credentials.clear`); one
+made by another node of a fleet after `LIFE` at the latest.
+"""
+
+from __future__ import annotations
+
+from base64 import b64decode
+from collections.abc import Iterable
+from dataclasses import dataclass
+from hmac import compare_digest
+
+from mailstead.mail.access import Policy, Principal
+from mailstead.mail.iam import AWS_POLICIES, AccessKey, Group, ManagedPolicy, Session, User
+from mailstead.mail.model import Scope
+from mailstead.mail.policies import parse_policy
+from mailstead.mail.ports import Clock, Store
+from mailstead.wire.sigv4 import smtp_password
+
+LIFE = 5.0
+"""Seconds that a found key is trusted."""
+MOST = 10_000
+"""Keys that are kept."""
+
+REGIONS = (
+    "us-east-1", "us-east-2", "us-west-1", "us-west-2", "af-south-1", "ap-east-1", "ap-east-2",
+    "ap-northeast-1", "ap-northeast-2", "ap-northeast-3", "ap-south-1", "ap-south-2",
+    "ap-southeast-1", "ap-southeast-2", "ap-southeast-3", "ap-southeast-4", "ap-southeast-5",
+    "ap-southeast-6", "ap-southeast-7", "ca-central-1", "ca-west-1", "eu-central-1",
+    "eu-central-2", "eu-north-1", "eu-south-1", "eu-south-2", "eu-west-1", "eu-west-2",
+    "eu-west-3", "il-central-1", "me-central-1", "me-south-1", "mx-central-1", "sa-east-1",
+    "us-gov-east-1", "us-gov-west-1",
+)  # fmt: skip
+"""Regions whose SMTP passwords are known; the server's own is tried first."""
+
+
+@dataclass(frozen=True, slots=True)
+class Credential:
+    """An active access key, with what must come with it."""
+
+    key_id: str
+    secret: str
+    principal: Principal
+    token: str | None = None
+    """The session token that a temporary key needs."""
+    expires_at: int = 0
+    """Milliseconds of the real clock; 0 is never."""
+
+    def __repr__(self) -> str:
+        return f"Credential({self.key_id!r}, {self.principal.arn!r})"
+
+
+class Credentials:
+    """Finds access keys, and remembers them for a while."""
+
+    def __init__(self, store: Store, clock: Clock) -> None:
+        self._store = store
+        self._clock = clock
+        self._known: dict[str, tuple[float, Credential | None]] = {}
+
+    def clear(self) -> None:
+        """Forget everything: some user, key or policy changed."""
+        self._known.clear()
+
+    async def find(self, key_id: str) -> Credential | None:
+        """The active key with this id, or None."""
+        known = self._known.get(key_id)
+        now = self._clock.ticks()
+        if known is not None and known[0] > now:
+            return known[1]
+        found = await self._load(key_id)
+        if len(self._known) >= MOST:
+            self._known.clear()
+        self._known[key_id] = (now + LIFE, found)
+        return found
+
+    async def smtp_login(
+        self, key_id: str, password: str, first_region: str
+    ) -> tuple[Principal, Scope] | None:
+        """Whom an SMTP user name and password stand for, and in which account and region.
+
+        None where the key is unknown or temporary, or no region's password is this
+        one. SES's passwords are made of a secret and a region.
+        """
+        found = await self.find(key_id)
+        if found is None or found.token is not None or not _is_password(password):
+            return None
+        for region in dict.fromkeys((first_region, *REGIONS)):
+            if compare_digest(smtp_password(found.secret, region), password):
+                return found.principal, Scope(found.principal.account, region)
+        return None
+
+    async def _load(self, key_id: str) -> Credential | None:
+        key = await self._store.find(AccessKey, key_id)
+        if key is not None:
+            if not key.active:
+                return None
+            principal = await self._principal(key.scope, key.user)
+            return principal and Credential(key_id, key.secret.decode(), principal)
+        session = await self._store.find(Session, key_id)
+        if session is None:
+            return None
+        principal = await self._principal(session.scope, session.user)
+        return principal and Credential(
+            key_id, session.secret.decode(), principal, session.token.decode(), session.expires_at
+        )
+
+    async def _principal(self, scope: Scope, user_name: str) -> Principal | None:
+        """Who a key belongs to; None where that user is gone."""
+        if not user_name:
+            arn = f"arn:aws:iam::{scope.account}:root"
+            return Principal(scope.account, arn, scope.account, is_root=True)
+        user = await self._store.get(User, scope, user_name)
+        if user is None:
+            return None
+        documents = list(user.inline.values())
+        arns = list(user.attached)
+        for name in user.groups:
+            group = await self._store.get(Group, scope, name)
+            if group is not None:
+                documents += group.inline.values()
+                arns += group.attached
+        documents += [text for arn in arns if (text := await self._document(scope, arn))]
+        policies = tuple(_parsed(documents))
+        return Principal(scope.account, user.arn, user.user_id, user.user_name, policies=policies)
+
+    async def _document(self, scope: Scope, arn: str) -> str | None:
+        if arn in AWS_POLICIES:
+            return AWS_POLICIES[arn].document
+        policy = await self._store.get(ManagedPolicy, scope, ManagedPolicy.key(arn))
+        return policy.document if policy is not None else None
+
+
+def _parsed(documents: Iterable[str]) -> Iterable[Policy]:
+    return (parse_policy(document) for document in documents)
+
+
+def _is_password(text: str) -> bool:
+    """Whether a text has the form of SES's SMTP passwords, before any is computed."""
+    try:
+        return len(content := b64decode(text, validate=True)) == 33 and content[0] == 4
+    except ValueError:
+        return False
