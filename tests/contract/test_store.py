@@ -20,6 +20,7 @@ from mailstead.mail.messages import (
     Settlement,
     Signer,
     Step,
+    digest,
 )
 from mailstead.mail.model import (
     Dkim,
@@ -33,7 +34,6 @@ from mailstead.mail.model import (
     VerificationStatus,
 )
 from mailstead.mail.ports import Create, Remove, Replace, Store
-from mailstead.store.bodies import digest
 
 SCOPE = Scope("000000000000", "us-east-1")
 OTHER = Scope("111111111111", "eu-west-1")
@@ -181,10 +181,10 @@ def test_a_leased_recipient_is_settled_once(with_store: WithStore) -> None:
         assert [step.step for step in trace.steps] == ["accepted"]
         assert await store.body(one.message.body) == one.raw
         assert [entry.recipient for entry in await store.queue(10)] == ["b@y.test"]
-        assert await store.outbound(one.message.message_id) == (
-            "sender@example.test",
-            ("a@x.test", "b@y.test"),
-        )
+        assert await store.outbound(one.message.message_id[:12]) == [
+            (one.message.message_id, SCOPE, "sender@example.test", ("a@x.test", "b@y.test"))
+        ]
+        assert await store.outbound("0200") == []
 
     with_store(body)
 
@@ -302,10 +302,10 @@ def test_emails_become_visible_in_order_and_are_found(with_store: WithStore) -> 
 
 def test_a_hosted_mailbox_takes_mail_only_while_it_exists(with_store: WithStore) -> None:
     async def body(store: Store) -> None:
-        user = MailUser(1_000, SCOPE, "you@example.test", "hosted", "hash", 9)
+        user = MailUser(SCOPE, "you@example.test", "hosted", "hash", 9)
         await store.add_user(user)
         with pytest.raises(Conflict):
-            await store.add_user(replace(user, id=2_000))
+            await store.add_user(user)
         await store.deliver([replace(arrival("d1", "you@example.test"), kind="hosted")])
         found = await store.user("you@example.test")
         assert found is not None

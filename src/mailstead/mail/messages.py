@@ -9,11 +9,17 @@ hosted one or a capture mailbox of the outside. Times are milliseconds since
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any, NamedTuple
 
 from mailstead.mail.model import Scope
+
+
+def digest(raw: bytes) -> bytes:
+    """The hash by which the Store finds a body: SHA-256 of its bytes."""
+    return hashlib.sha256(raw).digest()
 
 
 class Door(StrEnum):
@@ -163,7 +169,6 @@ class QueueEntry:
 class MailUser:
     """The owner of mailboxes: a person's address here, or a capture mailbox."""
 
-    id: int
     scope: Scope
     address: str
     kind: str

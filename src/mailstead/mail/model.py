@@ -85,9 +85,9 @@ class SigningKey:
 
     selectors: tuple[str, ...]
     private: Secret
-    """PKCS#8, DER."""
+    """PKCS#8 or PKCS#1, base64 of DER."""
     public: str
-    """The key record's text (``p=...``), as published."""
+    """The key record's text, as published."""
     bits: int
     made_at: int
 

@@ -120,8 +120,8 @@ class Store(Protocol):
         """Take waiting recipients out of the queue (all, where no id is given); how many."""
         ...
 
-    async def outbound(self, message_id: str) -> tuple[str, tuple[str, ...]] | None:
-        """The reverse path and recipients of an outbound message, by its MessageId."""
+    async def outbound(self, start: str) -> list[tuple[str, Scope, str, tuple[str, ...]]]:
+        """MessageId, scope, reverse path and recipients of the messages whose id begins so."""
         ...
 
     async def body(self, digest: bytes) -> bytes:
@@ -221,7 +221,7 @@ class Randomness(Protocol):
         ...
 
     async def rsa_key(self, bits: int) -> bytes:
-        """A new RSA key, PKCS#8 DER."""
+        """A new RSA key: base64 of PKCS#8 DER."""
         ...
 
 

@@ -6,11 +6,12 @@ import asyncio
 import os
 import time
 import uuid
+from base64 import b64encode
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 from cryptography.hazmat.primitives import serialization
-from cryptography.hazmat.primitives.asymmetric import rsa
+from cryptography.hazmat.primitives.asymmetric import ec, rsa
 
 SERIALS_A_MILLISECOND = 1 << 20
 
@@ -54,13 +55,23 @@ class SystemRandomness:
         loop = asyncio.get_running_loop()
         return await loop.run_in_executor(self._keys, _rsa_key, bits)
 
+    def ec_key(self) -> bytes:
+        """A new ECDSA P-256 key for TLS: PKCS#8 PEM."""
+        return ec.generate_private_key(ec.SECP256R1()).private_bytes(
+            serialization.Encoding.PEM,
+            serialization.PrivateFormat.PKCS8,
+            serialization.NoEncryption(),
+        )
+
 
 def _rsa_key(bits: int) -> bytes:
     key = rsa.generate_private_key(public_exponent=65537, key_size=bits)
-    return key.private_bytes(
-        serialization.Encoding.DER,
-        serialization.PrivateFormat.PKCS8,
-        serialization.NoEncryption(),
+    return b64encode(
+        key.private_bytes(
+            serialization.Encoding.DER,
+            serialization.PrivateFormat.PKCS8,
+            serialization.NoEncryption(),
+        )
     )
 
 

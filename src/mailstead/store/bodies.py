@@ -6,11 +6,11 @@ any row refers to it; so a sweep can never take what a new reference adopts.
 
 from __future__ import annotations
 
-import hashlib
 import os
 from dataclasses import dataclass
 from pathlib import Path
 
+from mailstead.mail.messages import digest
 from mailstead.store.transaction import Transaction
 
 INLINE = 64 * 1024
@@ -26,11 +26,6 @@ class Body:
     place: str
     """The file's name; empty when inline."""
     data: bytes | None
-
-
-def digest(raw: bytes) -> bytes:
-    """The hash by which a body is found."""
-    return hashlib.sha256(raw).digest()
 
 
 class BodyFiles:

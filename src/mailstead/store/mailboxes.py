@@ -29,23 +29,21 @@ FOLDERS = (
 SEEN = 1
 """The bit of \\Seen in ``message.flags``."""
 
-_USER = (
-    "id, account, region, address, kind, password_hash, created_at, used_bytes, used_count, demo"
-)
+_USER = "account, region, address, kind, password_hash, created_at, used_bytes, used_count, demo"
 _EMAIL = (
     "e.visible, u.address, u.kind, e.header_from, e.recipient, e.subject, e.received, e.size, "
     "e.message_id, e.authentication, e.blob_hash, e.prefix"
 )
 
 
-async def add_user(tx: Transaction, user: MailUser) -> None:
-    """Make a user with the folders of its kind."""
+async def add_user(tx: Transaction, user: MailUser, first: int) -> None:
+    """Make a user with the folders of its kind; ids from ``first`` on, one for each."""
     made = await tx.run(
         "INSERT INTO mail_user (id, account, region, kind, address, domain, password_hash, "
         "created_at, modseq, min_modseq, indexed_modseq, used_bytes, used_count, quota, demo) "
         "VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, 1, 0, 0, 0, 0, 0, ?9) "
         "ON CONFLICT (kind, address) DO NOTHING RETURNING id",
-        user.id,
+        first,
         *user.scope,
         user.kind,
         user.address,
@@ -65,13 +63,13 @@ async def add_user(tx: Transaction, user: MailUser) -> None:
         [(uidvalidity,)] = await tx.run(
             "UPDATE counter SET value = value + 1 WHERE name = 'uidvalidity' RETURNING value"
         )
-        folder = user.id + 1 + place
+        folder = first + 1 + place
         await tx.run(
             "INSERT INTO mailbox (id, mail_user, parent, name, uidvalidity, uidnext, recent_uid, "
             "modseq, createseq, special_use, subscribed, total, unseen, deleted, bytes, objectid, "
             "expunged_at) VALUES (?1, ?2, NULL, ?3, ?4, 1, 1, 1, 1, ?5, 1, 0, 0, 0, 0, ?6, 0)",
             folder,
-            user.id,
+            first,
             name,
             uidvalidity,
             special,
@@ -151,14 +149,13 @@ async def _owner(tx: Transaction, arrival: Arrival, spare: int) -> int:
             f"no mailbox {arrival.user}", resource="mailbox", name=arrival.user, reason="gone"
         )
     user = MailUser(
-        spare,
         arrival.scope,
         arrival.user,
         "capture",
         created_at=arrival.received_at,
         demo=arrival.demo,
     )
-    await add_user(tx, user)
+    await add_user(tx, user, spare)
     return spare
 
 
@@ -218,8 +215,8 @@ async def users(tx: Transaction, domain: str) -> list[MailUser]:
 
 
 def _user(row: Row) -> MailUser:
-    identity, account, region, *rest, demo = row
-    return MailUser(identity, Scope(account, region), *rest, demo=bool(demo))
+    account, region, *rest, demo = row
+    return MailUser(Scope(account, region), *rest, demo=bool(demo))
 
 
 async def replace_password(tx: Transaction, address: str, password_hash: str) -> None:

@@ -259,16 +259,22 @@ async def discard(tx: Transaction, ids: Sequence[int]) -> int:
     return done
 
 
-async def outbound(tx: Transaction, message_id: str) -> tuple[str, tuple[str, ...]] | None:
-    """The reverse path and recipients of a message."""
-    rows = await tx.run("SELECT id, reverse_path FROM outbound WHERE message_id = ?1", message_id)
-    if not rows:
-        return None
-    [(message, reverse_path)] = rows
-    addresses = await tx.run(
-        "SELECT address FROM recipient WHERE message = ?1 ORDER BY number", message
+async def outbound(tx: Transaction, start: str) -> list[tuple[str, Scope, str, tuple[str, ...]]]:
+    """MessageId, scope, reverse path and recipients of messages whose id begins so."""
+    rows = await tx.run(
+        "SELECT id, message_id, account, region, reverse_path FROM outbound "
+        "WHERE message_id >= ?1 AND message_id < ?2 ORDER BY message_id LIMIT 1000",
+        start,
+        start + "~",
     )
-    return reverse_path, tuple(row[0] for row in addresses)
+    found: list[tuple[str, Scope, str, tuple[str, ...]]] = []
+    for message, message_id, account, region, reverse_path in rows:
+        addresses = await tx.run(
+            "SELECT address FROM recipient WHERE message = ?1 ORDER BY number", message
+        )
+        recipients = tuple(row[0] for row in addresses)
+        found.append((message_id, Scope(account, region), reverse_path, recipients))
+    return found
 
 
 async def add_trace(

@@ -227,8 +227,8 @@ class SqliteStore:
     async def discard(self, ids: Sequence[int]) -> int:
         return await self._write(lambda tx: queue.discard(tx, ids))
 
-    async def outbound(self, message_id: str) -> tuple[str, tuple[str, ...]] | None:
-        return self._read(lambda tx: queue.outbound(tx, message_id))
+    async def outbound(self, start: str) -> list[tuple[str, Scope, str, tuple[str, ...]]]:
+        return self._read(lambda tx: queue.outbound(tx, start))
 
     async def body(self, digest: bytes) -> bytes:
         found = self._read(lambda tx: bodies.load(tx, digest))
@@ -270,7 +270,8 @@ class SqliteStore:
         return first
 
     async def add_user(self, user: MailUser) -> None:
-        await self._write(lambda tx: mailboxes.add_user(tx, user))
+        first = self._new_user()
+        await self._write(lambda tx: mailboxes.add_user(tx, user, first))
 
     async def user(self, address: str) -> MailUser | None:
         return self._read(lambda tx: mailboxes.user(tx, address))

@@ -1,0 +1,71 @@
+"""Mail that the service itself writes: verification links, the welcome.
+
+In our own words and from our own sender: Amazon's name and address are never
+sent. It passes the sandbox and counts nowhere.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from email.utils import formatdate
+
+from mailstead.mail.acceptance import PassedOn, passed_on
+from mailstead.mail.identities import Identities
+from mailstead.mail.message_ids import new_message_id
+from mailstead.mail.messages import Door, Signer
+from mailstead.mail.model import Scope
+from mailstead.mail.service import HOME, ServiceKey
+from mailstead.wire import compose
+from mailstead.wire.compose import Text
+from mailstead.wire.message import splice
+
+VERIFICATION = """\
+Somebody asked to send mail as {address} from mailstead, account {account} in {region}.
+
+If that was you, open this link within 24 hours:
+
+{link}
+
+If it was not you, do nothing: without the link nobody can send as you.
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Letters:
+    """Writes and enqueues the service's own mail."""
+
+    identities: Identities
+    sender_domain: str
+
+    async def verification(self, scope: Scope, address: str, link: str) -> str:
+        """The mail with the link that proves an address; its MessageId."""
+        text = VERIFICATION.format(
+            address=address, account=scope.account, region=scope.region, link=link
+        )
+        return await self.send(scope, address, "Confirm your address for sending", text)
+
+    async def send(self, scope: Scope, to: str, subject: str, text: str) -> str:
+        """Enqueue a letter; its MessageId."""
+        parts = self.identities
+        now = parts.clock.now()
+        message_id = new_message_id(scope.region, now, parts.randomness.uuid())
+        sender = f"no-reply@{self.sender_domain}"
+        draft = compose.Draft(sender=sender, subject=Text(subject), to=(to,), text=Text(text))
+        raw = splice(
+            compose.compose(draft, parts.randomness.token(16).hex()),
+            replace={
+                "Date": formatdate(now // 1000).replace("-0000", "+0000").encode(),
+                "Message-ID": f"<{message_id}@{self.sender_domain}>".encode(),
+                "Auto-Submitted": b"auto-generated",
+            },
+        )
+        service = await parts.store.get(ServiceKey, HOME, "service")
+        signers: tuple[Signer, ...] = ()
+        if service is not None:
+            signers = (Signer(self.sender_domain, service.key.selectors[0], "service"),)
+        letter = PassedOn(
+            scope, Door.SYSTEM, sender, (to,), raw, message_id=message_id, signers=signers
+        )
+        await parts.store.enqueue([passed_on(parts.randomness, now, letter)])
+        parts.wakeups.wake("queue")
+        return message_id
