@@ -1,0 +1,297 @@
+"""Authoritative DNS replies: a query's bytes in, the reply's bytes out (RFC 1034, 1035).
+
+    reply = answer(zones, packet, stream=False)     # bytes to send back
+                                                    # None: no query, send nothing
+                                                    # Query: in no zone of ours
+    refusal(query), response(query, found)          # for what is not ours
+
+A record set that stands under the very name and type asked for is copied from
+ready bytes; wildcards, aliases, delegations and negative answers are put
+together when that fails. EDNS (RFC 6891) is understood, its options are not.
+Names in replies are compressed against the question only.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from mailstead.wire.domain_name import name_to_text
+from mailstead.wire.lookup import Answer, Question, Record, Status
+from mailstead.wire.rdata import STRING_LIMIT, TYPE_NAMES, TYPES, to_wire
+from mailstead.wire.zone_data import IN, TO_QUESTION, Found, Outcome, Rrset, ZoneData, ZoneSet
+
+UDP_LIMIT = 1232
+"""Octets of a datagram that no network fragments (DNS Flag Day 2020)."""
+PLAIN_LIMIT = 512
+"""Octets of a datagram to a client without EDNS (RFC 1035 4.2.1)."""
+STREAM_LIMIT = 65535
+CHAIN_LIMIT = 10
+"""Aliases followed in one reply."""
+SERVICE_TTL = 60
+"""Seconds that records made on demand may be kept."""
+
+_FORMERR, _NXDOMAIN, _NOTIMP, _REFUSED = 1, 3, 4, 5
+_RESPONSE, _AUTHORITATIVE, _TRUNCATED = 0x80, 0x04, 0x02
+_HEADER_SIZE = 12
+_ONE_QUESTION = b"\0\1\0\0\0\0"
+_OPT_HEAD = b"\0\0\x29"
+_NO_EDNS = b""
+_EDNS = _OPT_HEAD + UDP_LIMIT.to_bytes(2) + bytes(6)
+_EDNS_DO = _OPT_HEAD + UDP_LIMIT.to_bytes(2) + b"\0\0\x80\0\0\0"
+_BADVERS = _OPT_HEAD + UDP_LIMIT.to_bytes(2) + b"\1" + bytes(5)
+"""Extended code 16: a later EDNS than the version known here, 0 (RFC 6891 6.1.3)."""
+_ADDRESS_TYPES = (TYPES["A"], TYPES["AAAA"])
+_META_TYPES = frozenset((*range(128, 255), 41))
+"""Not data: OPT, TKEY, TSIG, transfers (RFC 6895 3.1)."""
+
+
+class Query(NamedTuple):
+    """A question, and what its reply has to respect."""
+
+    head: bytes
+    """The id and the first octet of the flags, as sent."""
+    question: bytes
+    """As sent, in the client's letter case."""
+    name: bytes
+    """Lower case."""
+    type: int
+    edns: bytes
+    """The OPT record that goes into the reply; empty without EDNS."""
+    limit: int
+    """Octets that the reply may have."""
+
+    def lookup(self) -> Question | None:
+        """The question as a value; None for types and classes that are not looked up here."""
+        name = TYPE_NAMES.get(self.type)
+        if name is None or self.question[-2:] != IN:
+            return None
+        return Question(name_to_text(self.name), name)
+
+
+class _BadQuery(Exception):
+    """A query that gets an error instead of an answer."""
+
+    def __init__(self, rcode: int) -> None:
+        self.rcode = rcode
+
+
+def answer(zones: ZoneSet, packet: bytes, *, stream: bool) -> bytes | Query | None:
+    """The reply; the query itself where it is in no zone of ours; None for no query at all.
+
+    ``stream`` tells that it came over TCP, where replies are not cut.
+    """
+    if len(packet) < _HEADER_SIZE or packet[2] & 0x80:
+        return None
+    try:
+        query = _parse(packet, stream=stream)
+    except _BadQuery as bad:
+        return _bare(packet, bad.rcode)
+    if query.edns is _BADVERS:
+        return _message(query, 0, 0, (0, 0, 0), b"")
+    found = zones.ready.get(query.name + query.question[-4:])
+    if found is not None:
+        return _message(query, _AUTHORITATIVE, 0, (len(found.tails), 0, 0), found.section)
+    if query.type in _META_TYPES or query.question[-2:] != IN:
+        return refusal(query)
+    first = zones.find(query.name, query.type)
+    if first.outcome is Outcome.OUTSIDE:
+        return query
+    return _Reply(zones, query).complete(first)
+
+
+def refusal(query: Query) -> bytes:
+    """The reply to who asks for what is not ours: REFUSED."""
+    return _message(query, 0, _REFUSED, (0, 0, 0), b"")
+
+
+def response(query: Query, found: Answer) -> bytes:
+    """A reply with records that were made on demand; negative ones carry no SOA."""
+    rcode = _NXDOMAIN if found.status is Status.NXDOMAIN else 0
+    rdatas = [_rdata(TYPE_NAMES[query.type], record) for record in found.records]
+    rrset = Rrset.of(query.type, SERVICE_TTL, rdatas)
+    return _message(query, _AUTHORITATIVE, rcode, (len(rrset.tails), 0, 0), rrset.section)
+
+
+def frame(message: bytes) -> bytes:
+    """A message as it goes over TCP (RFC 1035 4.2.2)."""
+    return len(message).to_bytes(2) + message
+
+
+class Frames:
+    """Takes messages out of a TCP stream."""
+
+    def __init__(self) -> None:
+        self._kept = b""
+
+    def feed(self, data: bytes) -> list[bytes]:
+        """The messages that are complete with these octets."""
+        data = self._kept + data
+        messages: list[bytes] = []
+        at = 0
+        while len(data) - at >= 2:
+            end = at + 2 + int.from_bytes(data[at : at + 2])
+            if end > len(data):
+                break
+            messages.append(data[at + 2 : end])
+            at = end
+        self._kept = data[at:]
+        return messages
+
+
+def _parse(packet: bytes, *, stream: bool) -> Query:
+    if packet[2] & 0x78:
+        raise _BadQuery(_NOTIMP)
+    if packet[4:10] != _ONE_QUESTION:
+        raise _BadQuery(_FORMERR)
+    end = _name_end(packet, _HEADER_SIZE) + 4
+    if end > len(packet) or end - _HEADER_SIZE > 259:
+        raise _BadQuery(_FORMERR)
+    edns, limit = _NO_EDNS, PLAIN_LIMIT
+    if packet[10:12] != b"\0\0" or end != len(packet):
+        edns, limit = _edns(packet, end)
+    question = packet[_HEADER_SIZE:end]
+    return Query(
+        packet[:3],
+        question,
+        question[:-4].lower(),
+        question[-4] << 8 | question[-3],
+        edns,
+        STREAM_LIMIT if stream else limit,
+    )
+
+
+def _name_end(packet: bytes, at: int) -> int:
+    """Where the uncompressed name ends that begins there."""
+    try:
+        while size := packet[at]:
+            if size > 63:
+                raise _BadQuery(_FORMERR)
+            at += size + 1
+    except IndexError:
+        raise _BadQuery(_FORMERR) from None
+    return at + 1
+
+
+def _edns(packet: bytes, at: int) -> tuple[bytes, int]:
+    """The OPT record for the reply and the octets it may have, from the additional section."""
+    found = None
+    for _ in range(int.from_bytes(packet[10:12])):
+        fixed = _name_end(packet, at)
+        head = packet[fixed : fixed + 10]
+        data = fixed + 10 + int.from_bytes(head[8:10])
+        if len(head) < 10 or data > len(packet):
+            raise _BadQuery(_FORMERR)
+        if head[:2] == b"\0\x29":
+            # RFC 6891 6.1.1: one OPT record, owned by the root.
+            if found is not None or fixed != at + 1:
+                raise _BadQuery(_FORMERR)
+            found = head
+        at = data
+    if at != len(packet):
+        raise _BadQuery(_FORMERR)
+    if found is None:
+        return _NO_EDNS, PLAIN_LIMIT
+    limit = min(max(int.from_bytes(found[2:4]), PLAIN_LIMIT), UDP_LIMIT)
+    if found[5]:
+        return _BADVERS, limit
+    return (_EDNS_DO if found[6] & 0x80 else _EDNS), limit
+
+
+def _bare(packet: bytes, rcode: int) -> bytes:
+    """A reply that repeats no question."""
+    return packet[:2] + bytes((_RESPONSE | packet[2] & 0x79, rcode)) + bytes(8)
+
+
+def _message(
+    query: Query, flags: int, rcode: int, counts: tuple[int, int, int], sections: bytes
+) -> bytes:
+    head, question, edns = query.head, query.question, query.edns
+    bits = _RESPONSE | flags | head[2] & 1
+    if _HEADER_SIZE + len(question) + len(sections) + len(edns) > query.limit:
+        bits, counts, sections = bits | _TRUNCATED, (0, 0, 0), b""
+    answers, authority, additional = counts
+    if edns:
+        additional += 1
+    numbers = (
+        bits << 72 | rcode << 64 | 1 << 48 | answers << 32 | authority << 16 | additional
+    ).to_bytes(10)
+    return head[:2] + numbers + question + sections + edns
+
+
+class _Reply:
+    """A reply that is put together section by section."""
+
+    def __init__(self, zones: ZoneSet, query: Query) -> None:
+        self._zones = zones
+        self._query = query
+        self._answers: list[bytes] = []
+        self._authority: list[bytes] = []
+        self._additional: list[bytes] = []
+        self._flags = _AUTHORITATIVE
+        self._rcode = 0
+
+    def complete(self, found: Found) -> bytes:
+        query = self._query
+        name, owner = query.name, TO_QUESTION
+        at = _HEADER_SIZE + len(query.question)
+        for _ in range(CHAIN_LIMIT):
+            if found.outcome is not Outcome.ALIAS or found.rrset is None:
+                break
+            [tail] = found.rrset.tails[:1]
+            self._answers.append(owner + tail)
+            # The next owner is this record's data: ten octets of fixed fields before it.
+            at += len(owner) + 10
+            owner = (0xC000 | at).to_bytes(2)
+            name = found.rrset.rdatas[0]
+            at += len(name)
+            found = self._zones.find(name, query.type)
+        self._conclude(found, name, owner)
+        return _message(
+            query,
+            self._flags,
+            self._rcode,
+            (len(self._answers), len(self._authority), len(self._additional)),
+            b"".join((*self._answers, *self._authority, *self._additional)),
+        )
+
+    def _conclude(self, found: Found, name: bytes, owner: bytes) -> None:
+        zone, rrset = found.zone, found.rrset
+        if zone is None or found.outcome is Outcome.ALIAS:
+            # An alias leads out of our zones, or round in circles: the asker goes on from there.
+            return
+        if found.outcome is Outcome.REFERRAL:
+            if rrset is not None and not self._answers:
+                self._refer(zone, rrset, found.cut)
+            return
+        if rrset is not None:
+            self._answers += [owner + tail for tail in rrset.tails]
+            return
+        if found.outcome is Outcome.NXDOMAIN:
+            # RFC 6604 3: the code speaks of the last name in a chain.
+            self._rcode = _NXDOMAIN
+        self._authority.append(self._suffix(name, zone.apex) + zone.negative)
+
+    def _refer(self, zone: ZoneData, servers: Rrset, cut: bytes) -> None:
+        self._flags = 0
+        owner = self._suffix(self._query.name, cut)
+        self._authority += [owner + tail for tail in servers.tails]
+        for host in servers.rdatas:
+            node = zone.nodes.get(host, {})
+            self._additional += [
+                host + tail for kind in _ADDRESS_TYPES if kind in node for tail in node[kind].tails
+            ]
+
+    def _suffix(self, name: bytes, end: bytes) -> bytes:
+        """An enclosing name of ``name``: a pointer into the question where it is the one asked."""
+        if name != self._query.name:
+            return end
+        return (0xC000 | _HEADER_SIZE + len(name) - len(end)).to_bytes(2)
+
+
+def _rdata(record_type: str, record: Record) -> bytes:
+    if isinstance(record, bytes):
+        cuts = range(0, max(len(record), 1), STRING_LIMIT)
+        strings = [record[cut : cut + STRING_LIMIT] for cut in cuts]
+        return b"".join(bytes((len(one),)) + one for one in strings)
+    text = record if isinstance(record, str) else f"{record[0]} {record[1]}."
+    return to_wire(record_type, text)
