@@ -156,15 +156,12 @@ def fault(service: Service, error: DomainError | Unavailable) -> Fault:
         return Fault(name, 503, str(error), sender=False)
     table = TABLES.get(service.name, _ELSEWHERE)
     kind = next(kind for kind in type(error).__mro__ if About(kind) in table)
-    for about in (
-        About(kind, error.resource, error.reason),
-        About(kind, "", error.reason),
-        About(kind, error.resource, ""),
-        About(kind),
-    ):
-        found = table.get(about)
-        if isinstance(found, Code):
-            return Fault(found.code, found.status, error.text)
-        if found is not None:
-            return service.fault(found, error.text)
-    raise AssertionError(about)
+    found = (
+        table.get(About(kind, error.resource, error.reason))
+        or table.get(About(kind, "", error.reason))
+        or table.get(About(kind, error.resource, ""))
+        or table[About(kind)]
+    )
+    if isinstance(found, Code):
+        return Fault(found.code, found.status, error.text)
+    return service.fault(found, error.text)

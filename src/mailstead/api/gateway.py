@@ -140,6 +140,7 @@ class Gateway:
         credential = await self._credential(presented, now)
         request = await body.read_into(head, self._largest_body)
         sigv4.verify(presented, request, credential.secret)
+        self._ports.credentials.used(presented.key_id, presented.service, presented.region)
         route = codec.route(request)
         bound = self._operations.get(service.name, route.operation.name)
         if bound is None:
@@ -178,6 +179,7 @@ class Gateway:
             request.headers.get("user-agent", ""),
             scope.get("scheme") == "https",
             credential.key_id,
+            credential.token is not None,
         )
 
     def _unsigned(self, head: Request, error: SignatureError, request_id: str) -> Response:

@@ -31,6 +31,7 @@ from mailstead.mail.access import (
     refusal,
     sending_refusal,
 )
+from mailstead.mail.credentials import Credentials
 from mailstead.mail.errors import Refused
 from mailstead.mail.iam import Iam
 from mailstead.mail.identities import Identities
@@ -53,6 +54,7 @@ class Ports:
     clock: Clock
     randomness: Randomness
     iam: Iam
+    credentials: Credentials
     identities: Identities
     verification: Verification
     outbound: Outbound
@@ -74,6 +76,8 @@ class Call:
     secure: bool = False
     """Whether it came over TLS."""
     key_id: str = ""
+    temporary: bool = False
+    """Whether the key is a session's."""
 
     def context(self) -> dict[str, str | tuple[str, ...]]:
         """The condition keys that every request has."""

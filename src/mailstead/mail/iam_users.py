@@ -154,10 +154,31 @@ async def access_key(iam: Iam, scope: Scope, user: User | None, key_id: str) -> 
     key = await iam.store.get(AccessKey, scope, key_id)
     owner = user.name if user is not None else ROOT
     if key is None or key.user != owner:
-        raise NotFound(
-            f"The Access Key with id {key_id} cannot be found.", resource="key", name=key_id
-        )
+        raise _no_key(key_id)
     return key
+
+
+async def owner_of(iam: Iam, scope: Scope, key_id: str) -> str | None:
+    """The name of the user that one of the account's keys belongs to; None for the root user."""
+    key = await iam.store.get(AccessKey, scope, key_id)
+    if key is None:
+        raise _no_key(key_id)
+    user = await iam.store.get(User, scope, key.user) if key.user != ROOT else None
+    return user.user_name if user is not None else None
+
+
+async def account_of(iam: Iam, key_id: str) -> str:
+    """The account that a key, temporary ones included, belongs to."""
+    found = await iam.store.find(AccessKey, key_id) or await iam.store.find(Session, key_id)
+    if found is None:
+        raise _no_key(key_id)
+    return found.scope.account
+
+
+def _no_key(key_id: str) -> NotFound:
+    return NotFound(
+        f"The Access Key with id {key_id} cannot be found.", resource="key", name=key_id
+    )
 
 
 async def update_access_key(
