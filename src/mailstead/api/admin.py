@@ -40,6 +40,8 @@ class Admin:
     verification: Verification
     inbox: Inbox
     demo: Demo
+    console_link: Callable[[], str]
+    """Makes an address of the pages that logs in once."""
     about: Mapping[str, Any]
     """What ``status`` says of the process."""
 
@@ -169,6 +171,9 @@ class Admin:
     async def remove_demo(self, _given: Arguments) -> dict[str, Any]:
         return {"removed": await self.demo.remove()}
 
+    async def link(self, _given: Arguments) -> dict[str, Any]:
+        return {"url": self.console_link()}
+
     async def status(self, _given: Arguments) -> dict[str, Any]:
         status = asdict(await self.inbox.store.status())
         return {**self.about, **status.pop("details"), **status}
@@ -195,6 +200,7 @@ _COMMANDS: dict[tuple[str, str], Command] = {
     ("account", "production"): Admin.production,
     ("account", "sandbox"): Admin.sandbox,
     ("demo", "remove"): Admin.remove_demo,
+    ("console", "link"): Admin.link,
     ("status", "show"): Admin.status,
 }
 

@@ -12,8 +12,9 @@ import re
 from dataclasses import dataclass
 from typing import ClassVar
 
-from mailstead.mail.model import GLOBAL, Scope, SigningKey
-from mailstead.mail.ports import Store
+from mailstead.mail.model import GLOBAL, Scope, Secret, SigningKey
+from mailstead.mail.ports import Clock, Create, Randomness, Store
+from mailstead.wire.dkim_key import load_private_key, public_record
 from mailstead.wire.lookup import NODATA, NXDOMAIN, Answer, Question, Record, Status
 
 AMAZON = "amazonses.com"
@@ -123,3 +124,16 @@ class ServiceNames:
         if _REGION.fullmatch(prefix):
             return {**loopback, "MX": ((10, self.feedback_host(prefix)),), "TXT": (SPF,)}
         return None
+
+
+async def ensure_service_key(store: Store, clock: Clock, randomness: Randomness) -> ServiceKey:
+    """The installation's own DKIM key, made at the first start."""
+    found = await store.get(ServiceKey, HOME, "service")
+    if found is None:
+        private = await randomness.rsa_key(2048)
+        selector = f"ms{randomness.token(10).hex()}"
+        record = public_record(load_private_key(private))
+        key = SigningKey((selector,), Secret(private), record, 2048, clock.now())
+        found = ServiceKey(HOME, "service", key)
+        await store.apply(Create(found))
+    return found

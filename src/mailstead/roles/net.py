@@ -277,6 +277,7 @@ class Listener:
         self._group = group
         self._servers: list[asyncio.Server] = []
         self._open: set[Connection] = set()
+        self._idle = asyncio.Event()
 
     async def start(self, context: ssl.SSLContext | None = None) -> None:
         """Accept from now on; with a context, TLS comes first."""
@@ -298,6 +299,12 @@ class Listener:
         for connection in self._open:
             connection.leave()
 
+    async def drained(self) -> None:
+        """Wait until the last connection has ended."""
+        while self._open:
+            self._idle.clear()
+            await self._idle.wait()
+
     def _carry_on(self, connection: Connection) -> None:
         _spawn(self._group, self._carry(connection))
 
@@ -311,6 +318,7 @@ class Listener:
             log.exception("a connection on port %d failed", self._binding.port)
         finally:
             self._open.discard(connection)
+            self._idle.set()
             connection.close()
 
 

@@ -1,0 +1,443 @@
+"""A server's life: bind, open, listen, ``ready``, deliver; and the same backwards.
+
+Ports are bound first, so that a taken one leaves nothing half started. Mail is
+leased only after ``ready``. At the end delivery stops first, then the doors,
+then the store.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import gc
+import json
+import logging
+import os
+import signal
+import tempfile
+import time
+from base64 import b64encode
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from mailstead import __version__
+from mailstead.app import doors
+from mailstead.app.announce import Announcer, log_to_stderr
+from mailstead.app.domain import Adapters, Domain, compose
+from mailstead.app.options import ACCOUNT, REGION, Options, StartError
+from mailstead.mail import accounts
+from mailstead.mail.demo import ADDRESS
+from mailstead.mail.errors import DomainError
+from mailstead.mail.iam import new_id
+from mailstead.mail.iam_users import keep_root_key
+from mailstead.mail.messages import EmailFilter
+from mailstead.mail.model import Scope
+from mailstead.mail.routing import CaptureRouter
+from mailstead.mail.service import ensure_service_key
+from mailstead.roles import net, tls
+from mailstead.roles.clock import LocalWakeups, SystemClock, SystemRandomness, ThreadWorkers
+from mailstead.roles.dns import DnsServer
+from mailstead.roles.httpd import HttpListener
+from mailstead.roles.mta import Mta
+from mailstead.roles.net import Binding, Listener, OwnPeers
+from mailstead.roles.smtpd import SmtpPort, mx_port, outside_port
+from mailstead.roles.submissiond import submission_port
+from mailstead.roles.verifier import Verifier
+from mailstead.store.folder import DataFolder, FolderError
+from mailstead.store.migration import NewerSchema
+from mailstead.store.sealing import Seal, WrongKey
+from mailstead.store.sqlite import SqliteStore
+from mailstead.web.site import Site
+from mailstead.wire.sigv4 import smtp_password
+
+log = logging.getLogger("mailstead")
+
+DRAIN_SECONDS = 10.0
+MMAP_THRESHOLD = 131_072
+
+
+def run(options: Options) -> None:
+    """Serve until told to stop. StartError when that can't begin."""
+    # Only a process that serves needs it.
+    import uvloop
+
+    log_to_stderr(as_json=options.as_json)
+    try:
+        if options.folder is not None:
+            uvloop.run(_Server(options, options.folder).serve())
+        else:
+            with tempfile.TemporaryDirectory(prefix="mailstead-") as folder:
+                uvloop.run(_Server(options, Path(folder)).serve())
+    except (net.PortError, FolderError, tls.CertificateError, NewerSchema, WrongKey) as error:
+        raise StartError(str(error)) from None
+    except DomainError as error:
+        raise StartError(error.text or type(error).__name__) from None
+
+
+@dataclass(slots=True)
+class _Bound:
+    """Every port's sockets."""
+
+    api: Binding | None = None
+    console: Binding | None = None
+    mx: Binding | None = None
+    submission: list[Binding] = field(default_factory=list[Binding])
+    submissions: Binding | None = None
+    dns_udp: Binding | None = None
+    dns_tcp: Binding | None = None
+    outside: Binding | None = None
+
+    def ports(self) -> dict[str, Any]:
+        """The published ports by name."""
+        named: dict[str, Any] = {
+            name: binding.port
+            for name, binding in (
+                ("api", self.api),
+                ("console", self.console),
+                ("mx", self.mx),
+                ("submissions", self.submissions),
+                ("dns", self.dns_udp),
+            )
+            if binding is not None
+        }
+        if self.submission:
+            named["submission"] = [binding.port for binding in self.submission]
+        return named
+
+    def close(self) -> None:
+        """Let every port go."""
+        single = (
+            self.api,
+            self.console,
+            self.mx,
+            self.submissions,
+            self.dns_udp,
+            self.dns_tcp,
+            self.outside,
+        )
+        for binding in (*single, *self.submission):
+            for one in binding.sockets if binding is not None else ():
+                one.close()
+
+
+class _Server:
+    """One server, from its start to its end."""
+
+    def __init__(self, options: Options, folder: Path) -> None:
+        self._options = options
+        self._path = folder
+        self._announcer = Announcer(as_json=options.as_json)
+        self._started = time.perf_counter()
+        self._stop = asyncio.Event()
+        self._own = OwnPeers()
+
+    async def serve(self) -> None:
+        """From bind to the end."""
+        bound = self._bind()
+        try:
+            folder = DataFolder.open(self._path)
+            try:
+                await self._with_store(folder, bound)
+            finally:
+                (folder.path / "server.json").unlink(missing_ok=True)
+                folder.close()
+        finally:
+            bound.close()
+
+    def _bind(self) -> _Bound:
+        options, ports = self._options, self._options.config.ports
+        bound = _Bound()
+
+        def one(role: str, port: int, *, datagram: bool = False) -> Binding | None:
+            if role not in options.roles:
+                return None
+            return net.bind(role, port, options.bind, datagram=datagram)
+
+        try:
+            bound.api = one("api", ports.api)
+            bound.console = one("web", ports.console)
+            bound.mx = one("mx", ports.mx)
+            for port in ports.submission:
+                binding = one("submission", port)
+                bound.submission += [binding] if binding is not None else []
+            bound.submissions = one("submission", ports.submissions)
+            bound.dns_udp = one("dns", ports.dns, datagram=True)
+            if bound.dns_udp is not None:
+                bound.dns_tcp = one("dns", bound.dns_udp.port)
+            if "outside" in options.roles:
+                bound.outside = net.bind("outside", 0, net.LOOPBACK[0])
+        except BaseException:
+            bound.close()
+            raise
+        return bound
+
+    async def _with_store(self, folder: DataFolder, bound: _Bound) -> None:
+        with ThreadPoolExecutor(os.cpu_count() or 2, thread_name_prefix="worker") as pool:
+            randomness = SystemRandomness(pool)
+            key = folder.secret_key(randomness.token)
+            store = SqliteStore(
+                folder.path, Seal(key, randomness.token), randomness, asyncio.get_running_loop()
+            )
+            try:
+                await store.start()
+                home = await self._home(store)
+                adapters = Adapters(
+                    store, SystemClock(), randomness, LocalWakeups(), ThreadWorkers(pool)
+                )
+                token = self._options.config.api.token or randomness.token(24).hex()
+                site_url = f"http://127.0.0.1:{bound.console.port if bound.console else 0}"
+                domain = compose(self._options.config, adapters, home, key, lambda: site_url)
+                facts = await self._prepare(folder, domain, bound, token, site_url)
+                await self._with_domain(folder, domain, bound, facts)
+            finally:
+                store.close()
+
+    async def _home(self, store: SqliteStore) -> Scope:
+        """The account and region: as asked for, else as before, else the defaults."""
+        mode = self._options.config.delivery.mode
+        before = await store.setting("mode")
+        if before is not None and (before == "capture") != (mode == "capture"):
+            raise StartError(
+                f"the data folder {self._path} was made in {before} mode, and its verifications "
+                f"and queue hold for that mode only: take a new --data DIR for {mode} mode"
+            )
+        account = self._options.account or await store.setting("account") or ACCOUNT
+        region = self._options.region or await store.setting("region") or REGION
+        for name, value in (("mode", mode), ("account", account), ("region", region)):
+            if await store.setting(name) != value:
+                await store.set_setting(name, value)
+        return Scope(account, region)
+
+    async def _prepare(
+        self, folder: DataFolder, domain: Domain, bound: _Bound, token: str, site_url: str
+    ) -> dict[str, Any]:
+        """Everything that must be there before ``ready``; the facts of ``server.json``."""
+        adapters = domain.adapters
+        await domain.zones.load()
+        await ensure_service_key(adapters.store, adapters.clock, adapters.randomness)
+        key_id, secret = self._root_key(folder, adapters)
+        await keep_root_key(domain.iam, domain.home.everywhere(), key_id, secret)
+        if self._options.production:
+            await accounts.to_production(adapters.store, domain.home)
+        for name in self._options.verified:
+            await domain.verification.grant(domain.home, name)
+        settings = await accounts.account(adapters.store, domain.home)
+        return {
+            "pid": os.getpid(),
+            "version": __version__,
+            "data": str(folder.path),
+            "new": folder.new,
+            "account": domain.home.account,
+            "region": domain.home.region,
+            "access": "production" if settings.production else "sandbox",
+            "ports": bound.ports(),
+            "token": token,
+            "console_url": site_url,
+            "ca": str(folder.path / "ca.pem"),
+            "access_key_id": key_id,
+            "secret_access_key": secret,
+            "smtp_password": smtp_password(secret, domain.home.region),
+        }
+
+    def _root_key(self, folder: DataFolder, adapters: Adapters) -> tuple[str, str]:
+        """The root user's key: as given, as before, or a new one."""
+        path = folder.path / "root-key.json"
+        if self._options.root_key is not None:
+            pair = self._options.root_key
+        elif path.exists():
+            kept = json.loads(path.read_text())
+            return kept["access_key_id"], kept["secret_access_key"]
+        else:
+            secret = b64encode(adapters.randomness.token(30)).decode()
+            pair = new_id("AKIA", adapters.randomness), secret
+        content = {"access_key_id": pair[0], "secret_access_key": pair[1]}
+        folder.write_private("root-key.json", json.dumps(content).encode())
+        return pair
+
+    async def _with_domain(
+        self, folder: DataFolder, domain: Domain, bound: _Bound, facts: dict[str, Any]
+    ) -> None:
+        config = self._options.config
+        names = (
+            *net.LOOPBACK,
+            "localhost",
+            "*.localhost",
+            config.server.hostname,
+            f"*.{config.server.hostname}",
+            *config.server.names,
+        )
+        context = tls.server_context(
+            folder.path,
+            config.tls.certificate,
+            tuple(dict.fromkeys(names)),
+            domain.adapters.randomness.ec_key,
+            domain.adapters.clock.real(),
+        )
+        hosts = frozenset({*net.LOOPBACK, "[::1]", "localhost", config.server.hostname})
+        site = Site(
+            domain.inbox,
+            domain.verification,
+            password=config.console.password,
+            hosts=hosts | set(config.server.names),
+            url=facts["console_url"],
+            randomness=domain.adapters.randomness,
+            clock=domain.adapters.clock,
+        )
+        access = doors.LocalAccess(
+            facts["token"], hosts | set(config.server.names), site.one_time_link
+        )
+        async with asyncio.TaskGroup() as group:
+            running = _Running(self._options, domain, group)
+            running.http(bound.api, lambda: self._api(domain, access), context)
+            running.http(bound.console, lambda: site, None)
+            settings = doors.smtp_settings(config, context)
+            await running.smtp(bound.mx, mx_port(settings, domain.reception, self._own))
+            await running.smtp(bound.outside, outside_port(settings, domain.outside))
+            door = doors.submission_door(config, domain)
+            for binding in bound.submission:
+                await running.smtp(binding, submission_port(settings, door))
+            await running.smtp(
+                bound.submissions, submission_port(settings, door, implicit_tls=True), context
+            )
+            await running.dns(bound.dns_udp, bound.dns_tcp)
+            await self._live(folder, domain, bound, facts, running)
+
+    def _api(self, domain: Domain, access: doors.LocalAccess) -> Any:
+        return doors.api_app(self._options.config, domain, sorted(self._options.roles), access)
+
+    async def _live(
+        self,
+        folder: DataFolder,
+        domain: Domain,
+        bound: _Bound,
+        facts: dict[str, Any],
+        running: _Running,
+    ) -> None:
+        folder.write_private("server.json", json.dumps(facts).encode())
+        self._announcer.screen(facts)
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(number, self._stop.set)
+        self._announcer.ready(time.perf_counter() - self._started)
+        gc.freeze()
+        mta = self._mta(domain, bound)
+        deliveries = running.background(mta.run()) if "delivery" in self._options.roles else None
+        verifier = running.background(
+            Verifier(
+                domain.verification,
+                domain.adapters.store,
+                domain.adapters.clock,
+                domain.adapters.wakeups,
+            ).run()
+        )
+        demo = None
+        if _shows_demo(self._options) and folder.new:
+            demo = running.background(self._show_demo(domain))
+        await self._stop.wait()
+        log.info("ending")
+        for task in (demo, verifier):
+            if task is not None:
+                task.cancel()
+        mta.stop()
+        if deliveries is not None:
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(DRAIN_SECONDS):
+                    await asyncio.wait([deliveries])
+            deliveries.cancel()
+        await running.stop()
+
+    def _mta(self, domain: Domain, bound: _Bound) -> Mta:
+        def port(binding: Binding | None) -> Callable[[], int]:
+            return lambda: binding.port if binding is not None else 0
+
+        router = CaptureRouter(domain.mailboxes, domain.names, port(bound.mx), port(bound.outside))
+        return Mta(
+            domain.deliveries,
+            router,
+            domain.adapters.wakeups,
+            tls.client_context(),
+            self._own,
+        )
+
+    async def _show_demo(self, domain: Domain) -> None:
+        """Make the demo, and say what became of its message."""
+        try:
+            password, message_id = await domain.demo.make()
+        except DomainError as error:
+            log.warning("there is no demo: %s", error)
+            return
+        self._announcer.demo(ADDRESS, password)
+        if "delivery" not in self._options.roles:
+            return
+        begun = domain.adapters.clock.ticks()
+        wanted = EmailFilter(message_id=message_id)
+        if await domain.inbox.find(wanted, seconds=DRAIN_SECONDS):
+            self._announcer.welcome(message_id, int((domain.adapters.clock.ticks() - begun) * 1000))
+
+
+def _shows_demo(options: Options) -> bool:
+    """Whether a new data folder begins with the demo: not where tests make their own."""
+    return options.folder is not None and options.root_key is None
+
+
+class _Running:
+    """What listens and runs, to be stopped together."""
+
+    def __init__(self, options: Options, domain: Domain, group: asyncio.TaskGroup) -> None:
+        self._options = options
+        self._domain = domain
+        self._group = group
+        self._http: list[HttpListener] = []
+        self._smtp: list[Listener] = []
+        self._dns: DnsServer | None = None
+        self._tasks: list[asyncio.Task[None]] = []
+
+    def http(self, binding: Binding | None, app: Callable[[], Any], context: Any) -> None:
+        """Serve an application on a port."""
+        if binding is None:
+            return
+        listener = HttpListener(binding, app(), context)
+        listener.start(self._group)
+        self._http.append(listener)
+
+    async def smtp(self, binding: Binding | None, port: SmtpPort, context: Any = None) -> None:
+        """Serve SMTP on a port."""
+        if binding is None:
+            return
+        listener = Listener(binding, port.serve, self._group)
+        await listener.start(context)
+        self._smtp.append(listener)
+
+    async def dns(self, udp: Binding | None, tcp: Binding | None) -> None:
+        """Serve DNS on a port."""
+        if udp is None or tcp is None:
+            return
+        adapters = self._domain.adapters
+        self._dns = DnsServer(
+            self._domain.zones, self._domain.names, adapters.store, adapters.wakeups
+        )
+        await self._dns.start(udp, tcp, self._group)
+
+    def background(self, work: Any) -> asyncio.Task[None]:
+        """Run something until the end."""
+        task: asyncio.Task[None] = self._group.create_task(work)
+        self._tasks.append(task)
+        return task
+
+    async def stop(self) -> None:
+        """Accept no more, let what runs end, then end the rest."""
+        for listener in (*self._http, *self._smtp):
+            listener.stop()
+        if self._dns is not None:
+            self._dns.stop()
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(DRAIN_SECONDS):
+                for listener in self._http:
+                    await listener.drained()
+                for listener in self._smtp:
+                    await listener.drained()
+        for task in self._tasks:
+            task.cancel()
