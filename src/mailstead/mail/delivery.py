@@ -27,7 +27,7 @@ from mailstead.mail.messages import (
 from mailstead.mail.model import Identity, Secret
 from mailstead.mail.ports import Clock, Randomness, Store, Workers
 from mailstead.mail.queue import expired_text, next_attempt
-from mailstead.mail.service import HOME, ServiceKey, ServiceNames
+from mailstead.mail.service import HOME, ServiceKey, ServiceNames, service_signer
 from mailstead.wire.dkim import Unsigned, sign
 from mailstead.wire.dkim_key import PrivateKey, load_private_key
 from mailstead.wire.reports import Delivery as ReportedDelivery
@@ -140,7 +140,7 @@ class Deliveries:
             )
         return key.private
 
-    def settle(
+    async def settle(
         self, leased: Leased, attempts: Sequence[Attempt], reply: Reply, steps: Sequence[Step]
     ) -> Settlement:
         """What a final reply means for a recipient."""
@@ -151,10 +151,10 @@ class Deliveries:
                 leased, "delivered", text, attempts=tuple(attempts), steps=tuple(steps)
             )
         if reply.code // 100 == 5:
-            return self._bounced(leased, attempts, reply, text, steps)
+            return await self._bounced(leased, attempts, reply, text, steps)
         if now >= leased.message.expires_at:
             expired = expired_text(leased.message.accepted_at, leased.message.expires_at, text)
-            return self._bounced(
+            return await self._bounced(
                 leased, attempts, Reply.of(550, expired[10:], enhanced="4.4.7"), expired, steps
             )
         due = next_attempt(now, leased.attempts, self.randomness.fraction())
@@ -167,7 +167,7 @@ class Deliveries:
             steps=(*steps, Step(now, "deferred", {"until": due, "reply": text})),
         )
 
-    def _bounced(
+    async def _bounced(
         self,
         leased: Leased,
         attempts: Sequence[Attempt],
@@ -176,7 +176,7 @@ class Deliveries:
         steps: Sequence[Step],
     ) -> Settlement:
         now = self.clock.now()
-        notice = self._notice(leased, attempts, reply, text)
+        notice = await self._notice(leased, attempts, reply, text)
         step = Step(
             now,
             "bounced",
@@ -195,7 +195,7 @@ class Deliveries:
             notice=notice,
         )
 
-    def _notice(
+    async def _notice(
         self, leased: Leased, attempts: Sequence[Attempt], reply: Reply, text: str
     ) -> Accepted | None:
         """The bounce message (RFC 3464) to where the submitter wants bounces."""
@@ -226,7 +226,7 @@ class Deliveries:
             ],
             original_headers=self._original(message),
         )
-        signers = tuple(signer for signer in message.signers if signer.key == "service")
+        signers = await service_signer(self.store, self.names.domain) if self.names else ()
         notice = PassedOn(
             message.scope,
             Door.SYSTEM,

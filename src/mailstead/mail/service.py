@@ -12,6 +12,7 @@ import re
 from dataclasses import dataclass
 from typing import ClassVar
 
+from mailstead.mail.messages import Signer
 from mailstead.mail.model import GLOBAL, Scope, Secret, SigningKey
 from mailstead.mail.ports import Clock, Create, Randomness, Store
 from mailstead.wire.dkim_key import load_private_key, public_record
@@ -137,3 +138,9 @@ async def ensure_service_key(store: Store, clock: Clock, randomness: Randomness)
         found = ServiceKey(HOME, "service", key)
         await store.apply(Create(found))
     return found
+
+
+async def service_signer(store: Store, domain: str) -> tuple[Signer, ...]:
+    """The service's own signature, under one of its domains; empty before its key is made."""
+    found = await store.get(ServiceKey, HOME, "service")
+    return (Signer(domain, found.key.selectors[0], "service"),) if found is not None else ()

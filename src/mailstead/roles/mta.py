@@ -166,17 +166,17 @@ class Mta:
     ) -> Sender | None:
         if isinstance(prepared, Exception):
             reply = Reply.of(550, str(prepared), enhanced="5.7.0")
-            self._add(self._deliveries.settle(leased, (), reply, ()))
+            self._add(await self._deliveries.settle(leased, (), reply, ()))
             return sender
         route = await self._router.route(leased.recipient.address, leased.message.door)
         steps = list(prepared.steps)
         if isinstance(route, Unroutable):
-            self._add(self._deliveries.settle(leased, (), route.reply, steps))
+            self._add(await self._deliveries.settle(leased, (), route.reply, steps))
             return sender
         hosts = [f"{hop.host} [{hop.address}]:{hop.port}" for hop in route.hops]
         steps.append(Step(self._deliveries.clock.now(), "routed", {"hosts": hosts}))
         tried, sender = await self._try(leased, prepared, route, sender)
-        settlement = self._deliveries.settle(leased, tried.attempts, tried.reply, steps)
+        settlement = await self._deliveries.settle(leased, tried.attempts, tried.reply, steps)
         self._add(settlement, tried.arrival)
         return sender
 

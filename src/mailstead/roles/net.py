@@ -14,6 +14,7 @@ import socket
 import ssl
 from collections.abc import Callable, Coroutine
 from dataclasses import dataclass
+from typing import cast
 
 log = logging.getLogger("mailstead.net")
 
@@ -78,7 +79,8 @@ class Connection(asyncio.Protocol):
     # Called by the event loop.
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        assert isinstance(transport, asyncio.Transport)
+        # uvloop's transports are asyncio's by form only.
+        transport = cast("asyncio.Transport", transport)
         first = self._transport is None
         self._transport = transport
         name = transport.get_extra_info("peername")

@@ -302,7 +302,12 @@ async def add_trace(
 
 async def trace(tx: Transaction, message_id: str) -> Trace | None:
     """A message's journey so far."""
-    rows = await tx.run("SELECT body FROM trace WHERE message_id = ?1 ORDER BY at", message_id)
+    # What its receivers wrote lies under the ids that they gave it.
+    rows = await tx.run(
+        "SELECT body FROM trace WHERE message_id = ?1 OR message_id IN "
+        "(SELECT arrival FROM email WHERE message_id = ?1 AND visible IS NOT NULL) ORDER BY at",
+        message_id,
+    )
     if not rows:
         return None
     parts = [json.loads(row[0]) for row in rows]
