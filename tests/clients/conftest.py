@@ -1,0 +1,34 @@
+"""Fixtures for tests with real clients against a real server."""
+
+from collections.abc import Iterator
+
+import pytest
+
+from support.running import ROOT_KEY, Mailstead, Start, end, start_server
+
+
+@pytest.fixture
+def start(request: pytest.FixtureRequest) -> Start:
+    """Starts servers that end with the test."""
+
+    def begin(*words: str, environment: dict[str, str] | None = None) -> Mailstead:
+        server = start_server(*words, environment=environment)
+        request.addfinalizer(lambda: end(server))
+        return server
+
+    return begin
+
+
+@pytest.fixture(scope="session")
+def server() -> Iterator[Mailstead]:
+    """One server for tests that don't disturb each other: production access, example.test."""
+    running = start_server(
+        "--ephemeral",
+        "--root-key",
+        ":".join(ROOT_KEY),
+        "--production",
+        "--verified",
+        "example.test",
+    )
+    yield running
+    end(running)
