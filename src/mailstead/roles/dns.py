@@ -1,0 +1,161 @@
+"""The authoritative DNS server, over UDP and TCP.
+
+In capture mode loopback clients also get the service's own names, which the
+records of hosted zones point to.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable, Coroutine
+from typing import Any
+
+from mailstead.mail.ports import Store, Wakeups
+from mailstead.mail.reception import is_loopback
+from mailstead.mail.service import ServiceNames
+from mailstead.mail.zones import Zones
+from mailstead.roles.net import Binding, Connection, Listener
+from mailstead.wire.dns import Frames, Query, answer, frame, refusal, response
+
+log = logging.getLogger("mailstead.dns")
+
+IDLE_SECONDS = 10.0
+"""A TCP connection without a query for so long is closed (RFC 7766 6.2.3)."""
+CONNECTIONS = 500
+"""TCP connections at one time; further ones are closed at once."""
+POLL_SECONDS = 60.0
+
+Address = tuple[Any, ...]
+"""A client, as the event loop has it: host and port, and what IPv6 adds."""
+
+
+class DnsServer:
+    """Answers for the hosted zones on one UDP and one TCP port."""
+
+    def __init__(
+        self,
+        zones: Zones,
+        names: ServiceNames | None,
+        store: Store,
+        wakeups: Wakeups,
+        *,
+        idle_seconds: float = IDLE_SECONDS,
+        connections: int = CONNECTIONS,
+    ) -> None:
+        """``names`` None: the service's names are not answered here."""
+        self._zones = zones
+        self._names = names
+        self._store = store
+        self._wakeups = wakeups
+        self._idle_seconds = idle_seconds
+        self._connections = connections
+        self._transports: list[asyncio.DatagramTransport] = []
+        self._listener: Listener | None = None
+        self._task: asyncio.Task[None] | None = None
+        self._open = 0
+
+    async def start(self, udp: Binding, tcp: Binding, group: asyncio.TaskGroup) -> None:
+        """Answer from now on."""
+        loop = asyncio.get_running_loop()
+        for one in udp.sockets:
+            transport, _ = await loop.create_datagram_endpoint(
+                lambda: _Datagrams(self, group.create_task), sock=one
+            )
+            self._transports.append(transport)
+        self._listener = Listener(tcp, self.serve, group)
+        await self._listener.start()
+        self._task = group.create_task(self._compile())
+
+    def stop(self) -> None:
+        """Answer no more."""
+        for transport in self._transports:
+            transport.close()
+        if self._listener is not None:
+            self._listener.stop()
+        if self._task is not None:
+            self._task.cancel()
+
+    async def _compile(self) -> None:
+        """Make the zones ready after a change, not at the next query."""
+        while True:
+            _ = self._zones.compiled
+            await self._wakeups.wait("zones", POLL_SECONDS)
+
+    def reply(self, packet: bytes, client: str, *, stream: bool) -> bytes | Query | None:
+        """What to send back; a Query where the service's names are asked for."""
+        found = answer(self._zones.compiled, packet, stream=stream)
+        if not isinstance(found, Query):
+            return found
+        question = found.lookup()
+        names = self._names
+        if names is None or question is None or not is_loopback(client):
+            return refusal(found)
+        return found if names.holds(question.name) else refusal(found)
+
+    async def service_reply(self, query: Query) -> bytes:
+        """The reply to a question about one of the service's names."""
+        question = query.lookup()
+        assert self._names is not None
+        assert question is not None
+        return response(query, await self._names.answer(question, self._store))
+
+    async def serve(self, connection: Connection) -> None:
+        """Answer one TCP client, query after query (RFC 7766)."""
+        self._open += 1
+        try:
+            if self._open <= self._connections:
+                await self._serve(connection)
+        finally:
+            self._open -= 1
+
+    async def _serve(self, connection: Connection) -> None:
+        frames = Frames()
+        client = connection.peer[0]
+        while True:
+            for packet in frames.feed(await connection.read(self._idle_seconds)):
+                found = self.reply(packet, client, stream=True)
+                if found is None:
+                    # What is no query has no answer, and its sender no business here.
+                    return
+                if isinstance(found, Query):
+                    found = await self.service_reply(found)
+                connection.write(frame(found))
+            await connection.drain(self._idle_seconds)
+
+
+class _Datagrams(asyncio.DatagramProtocol):
+    """Queries and replies of one UDP socket."""
+
+    def __init__(
+        self,
+        server: DnsServer,
+        spawn: Callable[[Coroutine[None, None, None]], asyncio.Task[None]],
+    ) -> None:
+        self._server = server
+        self._spawn = spawn
+        self._transport: asyncio.DatagramTransport | None = None
+
+    def connection_made(self, transport: asyncio.DatagramTransport) -> None:
+        self._transport = transport
+
+    def datagram_received(self, data: bytes, addr: Address) -> None:
+        try:
+            found = self._server.reply(data, addr[0], stream=False)
+        except Exception:
+            log.exception("a DNS query failed")
+            return
+        if isinstance(found, Query):
+            self._spawn(self._later(found, addr))
+        elif found is not None:
+            self._send(found, addr)
+
+    async def _later(self, query: Query, addr: Address) -> None:
+        try:
+            self._send(await self._server.service_reply(query), addr)
+        except Exception:
+            log.exception("a DNS query failed")
+
+    def _send(self, reply: bytes, addr: Address) -> None:
+        if self._transport is not None and not self._transport.is_closing():
+            self._transport.sendto(reply, addr)

@@ -1,0 +1,322 @@
+"""The DNS server on real loopback sockets, with dnspython as its client."""
+
+import asyncio
+import logging
+import socket
+from collections.abc import AsyncIterator, Callable, Coroutine
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import dns.flags
+import dns.message
+import dns.query
+import dns.rcode
+import dns.resolver
+import pytest
+import uvloop
+
+from mailstead.mail.model import Scope
+from mailstead.mail.ports import Create
+from mailstead.mail.record_changes import RecordChange
+from mailstead.mail.service import DkimName, ServiceNames
+from mailstead.mail.zones import Zones
+from mailstead.roles.clock import LocalWakeups, SystemClock, SystemRandomness
+from mailstead.roles.dns import DnsServer
+from mailstead.roles.net import bind
+from mailstead.roles.resolver import CaptureResolver
+from mailstead.store.sealing import Seal
+from mailstead.store.sqlite import SqliteStore
+from mailstead.wire.dns import Query
+from mailstead.wire.lookup import FAILED, NXDOMAIN, Answer, Question, Status
+
+HOST = "127.0.0.1"
+SCOPE = Scope("000000000000", "us-east-1")
+KEY = "v=DKIM1; k=rsa; p=" + "A" * 392
+RECORDS = [
+    RecordChange("CREATE", owner, kind, 300, (value,))
+    for owner, kind, value in (
+        ("mx.example.test", "A", "127.0.0.1"),
+        ("token._domainkey.example.test", "CNAME", "token.dkim.amazonses.com"),
+        ("away.example.test", "CNAME", "www.example.com"),
+        ("long.example.test", "TXT", " ".join(f'"{letter * 250}"' for letter in "abcdef")),
+    )
+]
+
+
+@dataclass(frozen=True)
+class Stage:
+    """A server and what stands behind it."""
+
+    zones: Zones
+    store: SqliteStore
+    server: DnsServer
+    port: int
+
+    async def ask(self, name: str, kind: str, *, stream: bool = False, host: str = HOST) -> Any:
+        """The reply of dnspython's client."""
+        query = dns.message.make_query(name, kind, use_edns=0)
+        send = dns.query.tcp if stream else dns.query.udp
+        return await asyncio.to_thread(send, query, host, timeout=5, port=self.port)
+
+
+@asynccontextmanager
+async def staged(folder: Path, **options: Any) -> AsyncIterator[Stage]:
+    with ThreadPoolExecutor(1) as pool:
+        randomness = SystemRandomness(pool)
+        wakeups = LocalWakeups()
+        seal = Seal(b"k" * 32, randomness.token)
+        store = SqliteStore(folder, seal, randomness, asyncio.get_running_loop())
+        await store.start()
+        try:
+            zones = Zones(store, wakeups, randomness, SystemClock())
+            await zones.create(SCOPE, "example.test", "1", records=RECORDS)
+            await store.apply(Create(DkimName(SCOPE, "token", "example.test", KEY)))
+            names = options.pop("names", ServiceNames())
+            server = DnsServer(zones, names, store, wakeups, **options)
+            udp = bind("dns", 0, HOST, datagram=True)
+            tcp = bind("dns", udp.port, HOST)
+            async with asyncio.TaskGroup() as group:
+                await server.start(udp, tcp, group)
+                try:
+                    yield Stage(zones, store, server, udp.port)
+                finally:
+                    server.stop()
+        finally:
+            store.close()
+
+
+Scene = Callable[[Stage], Coroutine[Any, Any, None]]
+
+
+@pytest.fixture(params=["asyncio", "uvloop"])
+def play(request: pytest.FixtureRequest, tmp_path: Path) -> Callable[..., None]:
+    """Run a coroutine function on a server, on either event loop."""
+
+    def run(scene: Scene, **options: Any) -> None:
+        async def whole() -> None:
+            async with staged(tmp_path, **options) as stage:
+                await scene(stage)
+
+        factory = uvloop.new_event_loop if request.param == "uvloop" else None
+        with asyncio.Runner(loop_factory=factory) as runner:
+            runner.run(whole())
+
+    return run
+
+
+@pytest.mark.parametrize("stream", [False, True])
+def test_hosted_zones_are_answered(play: Callable[..., None], stream: bool) -> None:
+    async def scene(stage: Stage) -> None:
+        reply = await stage.ask("MX.example.test", "A", stream=stream)
+        assert reply.answer[0].to_text() == "MX.example.test. 300 IN A 127.0.0.1"
+        assert reply.flags & dns.flags.AA
+        assert (await stage.ask("example.com", "A", stream=stream)).rcode() == dns.rcode.REFUSED
+        missing = await stage.ask("no.example.test", "A", stream=stream)
+        assert missing.rcode() == dns.rcode.NXDOMAIN
+
+    play(scene)
+
+
+@pytest.mark.parametrize("stream", [False, True])
+def test_the_services_names_are_answered_to_loopback(
+    play: Callable[..., None], stream: bool
+) -> None:
+    async def scene(stage: Stage) -> None:
+        found = await stage.ask("token.dkim.amazonses.com", "TXT", stream=stream)
+        assert b"".join(found.answer[0][0].strings) == KEY.encode()
+        missing = await stage.ask("x.dkim.amazonses.com", "TXT", stream=stream)
+        assert missing.rcode() == dns.rcode.NXDOMAIN
+        spf = await stage.ask("amazonses.com", "TXT", stream=stream)
+        assert spf.answer[0][0].strings[0].startswith(b"v=spf1")
+        other = await stage.ask("amazonses.com", "TYPE65280", stream=stream)
+        assert other.rcode() == dns.rcode.REFUSED
+
+    play(scene)
+
+
+def test_a_stub_resolver_follows_the_dkim_alias(play: Callable[..., None]) -> None:
+    async def scene(stage: Stage) -> None:
+        alias = await stage.ask("token._domainkey.example.test", "TXT")
+        target = alias.answer[0][0].target.to_text()
+        assert target == "token.dkim.amazonses.com."
+        assert (await stage.ask(target, "TXT")).answer[0].rdtype == dns.rdatatype.TXT
+
+    play(scene)
+
+
+def test_the_services_names_are_not_for_others(play: Callable[..., None]) -> None:
+    async def scene(stage: Stage) -> None:
+        packet = dns.message.make_query("amazonses.com", "TXT").to_wire()
+        assert isinstance(stage.server.reply(packet, "::1", stream=False), Query)
+        refused = stage.server.reply(packet, "192.0.2.1", stream=False)
+        assert isinstance(refused, bytes)
+        assert dns.message.from_wire(refused).rcode() == dns.rcode.REFUSED
+
+    play(scene)
+
+
+def test_without_service_names(play: Callable[..., None]) -> None:
+    async def scene(stage: Stage) -> None:
+        assert (await stage.ask("amazonses.com", "TXT")).rcode() == dns.rcode.REFUSED
+
+    play(scene, names=None)
+
+
+def test_what_is_cut_comes_whole_over_tcp(play: Callable[..., None]) -> None:
+    async def scene(stage: Stage) -> None:
+        assert (await stage.ask("long.example.test", "TXT")).flags & dns.flags.TC
+        reply = await stage.ask("long.example.test", "TXT", stream=True)
+        assert len(reply.answer[0][0].strings) == 6
+
+    play(scene)
+
+
+def test_a_change_is_answered_at_once(play: Callable[..., None]) -> None:
+    async def scene(stage: Stage) -> None:
+        zone = stage.zones.zone_of("example.test")
+        assert zone is not None
+        await stage.zones.change(zone, [RecordChange("CREATE", "n.example.test", "A", 1, (HOST,))])
+        assert (await stage.ask("n.example.test", "A")).answer
+
+    play(scene)
+
+
+def test_both_families(play: Callable[..., None]) -> None:
+    async def scene(stage: Stage) -> None:
+        try:
+            reply = await stage.ask("mx.example.test", "A", host="::1")
+        except OSError:
+            pytest.skip("this machine has no IPv6 loopback")
+        assert reply.answer
+
+    play(scene)
+
+
+async def exchange(port: int, data: bytes, replies: int) -> list[dns.message.Message]:
+    """Send over one TCP connection, byte by byte at its end, and read so many replies."""
+    reader, writer = await asyncio.open_connection(HOST, port)
+    try:
+        writer.write(data[:-1])
+        await writer.drain()
+        writer.write(data[-1:])
+        found: list[dns.message.Message] = []
+        for _ in range(replies):
+            size = int.from_bytes(await reader.readexactly(2))
+            found.append(dns.message.from_wire(await reader.readexactly(size)))
+        return found
+    finally:
+        writer.close()
+
+
+def test_many_queries_over_one_connection(play: Callable[..., None]) -> None:
+    async def scene(stage: Stage) -> None:
+        names = ["mx.example.test", "token.dkim.amazonses.com", "no.example.test"] * 20
+        queries = [dns.message.make_query(name, "TXT") for name in names]
+        data = b"".join(len(one.to_wire()).to_bytes(2) + one.to_wire() for one in queries)
+        replies = await exchange(stage.port, data, len(queries))
+        assert [one.id for one in replies] == [one.id for one in queries]
+
+    play(scene)
+
+
+def test_who_is_silent_or_talks_nonsense_is_left(play: Callable[..., None]) -> None:
+    async def scene(stage: Stage) -> None:
+        for sent in (b"", b"\0\5", b"\0\3abc"):
+            reader, writer = await asyncio.open_connection(HOST, stage.port)
+            writer.write(sent)
+            assert await reader.read() == b""
+            writer.close()
+
+    play(scene, idle_seconds=0.05)
+
+
+def test_too_many_connections(play: Callable[..., None]) -> None:
+    async def scene(stage: Stage) -> None:
+        assert (await stage.ask("mx.example.test", "A")).answer
+        reader, writer = await asyncio.open_connection(HOST, stage.port)
+        assert await reader.read() == b""
+        writer.close()
+
+    play(scene, connections=0)
+
+
+class Noted(logging.Handler):
+    """Tells when something is logged."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.seen = asyncio.Event()
+
+    def emit(self, record: logging.LogRecord) -> None:
+        self.seen.set()
+
+
+def test_a_failure_ends_one_query_only(play: Callable[..., None]) -> None:
+    async def scene(stage: Stage) -> None:
+        query = dns.message.make_query("token.dkim.amazonses.com", "TXT").to_wire()
+        noted = Noted()
+        log = logging.getLogger("mailstead.dns")
+        log.addHandler(noted)
+        try:
+            with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as client:
+                stage.zones._compiled = object()  # type: ignore[assignment]
+                client.sendto(query, (HOST, stage.port))
+                await noted.seen.wait()
+                noted.seen.clear()
+                stage.zones._changed()
+                stage.store._reader.close()
+                client.sendto(query, (HOST, stage.port))
+                await noted.seen.wait()
+        finally:
+            log.removeHandler(noted)
+        assert (await stage.ask("mx.example.test", "A")).answer
+
+    play(scene)
+
+
+def test_what_is_no_query_gets_no_reply(play: Callable[..., None]) -> None:
+    async def scene(stage: Stage) -> None:
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as client:
+            client.sendto(b"x", (HOST, stage.port))
+        assert (await stage.ask("mx.example.test", "A")).answer
+
+    play(scene)
+
+
+def test_the_resolver(play: Callable[..., None]) -> None:
+    async def scene(stage: Stage) -> None:
+        resolver = CaptureResolver(stage.zones, ServiceNames(), stage.store)
+        questions = [
+            Question("mx.example.test", "A"),
+            Question("token._domainkey.example.test", "TXT"),
+            Question("amazonses.com", "A"),
+            Question("away.example.test", "A"),
+            Question("www.example.com", "A"),
+            Question("no.example.test", "A"),
+        ]
+        assert await resolver.ask(questions) == [
+            Answer(Status.OK, ("127.0.0.1",)),
+            Answer(Status.OK, (KEY.encode(),)),
+            Answer(Status.OK, ("127.0.0.1",)),
+            NXDOMAIN,
+            NXDOMAIN,
+            NXDOMAIN,
+        ]
+
+    play(scene)
+
+
+def test_aliases_without_end(play: Callable[..., None]) -> None:
+    class Endless(Zones):
+        def answer(self, question: Question) -> Answer | Question | None:
+            return question
+
+    async def scene(stage: Stage) -> None:
+        zones = Endless(stage.store, LocalWakeups(), stage.zones._randomness, SystemClock())
+        resolver = CaptureResolver(zones, ServiceNames(), stage.store)
+        assert await resolver.ask([Question("a.test", "A")]) == [FAILED]
+
+    play(scene)
