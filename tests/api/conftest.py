@@ -78,7 +78,7 @@ class Door:
         self.iam = Iam(self.store, self.clock, randomness, self.credentials.clear)
         rest: Any = None
         ports = Ports(
-            self.store, self.clock, randomness, self.iam, self.credentials, rest, rest, rest
+            self.store, self.clock, randomness, self.iam, rest, rest, rest, rest, rest, "PENDING"
         )
         operations = Operations(modules, WIRE.models)
         self.gateway = Gateway(WIRE, operations, ports, self.credentials.find, **options)

@@ -140,7 +140,7 @@ class Gateway:
         credential = await self._credential(presented, now)
         request = await body.read_into(head, self._largest_body)
         sigv4.verify(presented, request, credential.secret)
-        self._ports.credentials.used(presented.key_id, presented.service, presented.region)
+        self._note_use(presented)
         route = codec.route(request)
         bound = self._operations.get(service.name, route.operation.name)
         if bound is None:
@@ -150,6 +150,10 @@ class Gateway:
         _authorise(bound, call, params)
         result = await bound.handler(call, params)
         return codec.result(route.operation, result, request_id)
+
+    def _note_use(self, presented: Presented) -> None:
+        iam = self._ports.iam
+        iam.uses.note(presented.key_id, iam.clock.now(), presented.service, presented.region)
 
     async def _credential(self, presented: Presented, now: int) -> Credential:
         found = await self._find_key(presented.key_id)

@@ -232,7 +232,7 @@ async def delete_access_key(call: Call, p: Params) -> None:
 async def get_access_key_last_used(call: Call, p: Params) -> Params:
     key_id = p["AccessKeyId"]
     user_name = await iam_users.owner_of(call.ports.iam, home(call), key_id)
-    use = call.ports.credentials.last_use(key_id)
+    use = call.ports.iam.uses.last(key_id)
     last = {"ServiceName": "N/A", "Region": "N/A"}
     if use is not None:
         at = {"LastUsedDate": use.at // 1000}

@@ -19,7 +19,7 @@ from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from types import ModuleType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from mailstead.api.errors import DENIED
 from mailstead.mail.access import (
@@ -31,15 +31,18 @@ from mailstead.mail.access import (
     refusal,
     sending_refusal,
 )
-from mailstead.mail.credentials import Credentials
 from mailstead.mail.errors import Refused
-from mailstead.mail.iam import Iam
-from mailstead.mail.identities import Identities
 from mailstead.mail.model import Scope
-from mailstead.mail.ports import Clock, Randomness, Store
-from mailstead.mail.submission import Outbound
-from mailstead.mail.verification import Verification
 from mailstead.wire.aws_model import Models
+
+if TYPE_CHECKING:
+    from mailstead.mail.iam import Iam
+    from mailstead.mail.identities import Identities
+    from mailstead.mail.letters import Letters
+    from mailstead.mail.ports import Clock, Randomness, Store
+    from mailstead.mail.submission import Outbound
+    from mailstead.mail.verification import Verification
+    from mailstead.mail.zones import Zones
 
 PREFIXES = {"sesv2": "ses"}
 """IAM's name of a service, where it is not the model's."""
@@ -54,10 +57,13 @@ class Ports:
     clock: Clock
     randomness: Randomness
     iam: Iam
-    credentials: Credentials
     identities: Identities
     verification: Verification
     outbound: Outbound
+    letters: Letters
+    zones: Zones
+    review: str
+    """How requests for production access are answered: ``PENDING``, ``GRANTED``, ``DENIED``."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,7 +11,6 @@ from base64 import b64decode
 from collections.abc import Iterable
 from dataclasses import dataclass
 from hmac import compare_digest
-from typing import NamedTuple
 
 from mailstead.mail.access import Policy, Principal
 from mailstead.mail.iam import AWS_POLICIES, AccessKey, Group, ManagedPolicy, Session, User
@@ -53,14 +52,6 @@ class Credential:
         return f"Credential({self.key_id!r}, {self.principal.arn!r})"
 
 
-class Use(NamedTuple):
-    """When and for what a key was used."""
-
-    at: int
-    service: str
-    region: str
-
-
 class Credentials:
     """Finds access keys, and remembers them for a while."""
 
@@ -68,21 +59,10 @@ class Credentials:
         self._store = store
         self._clock = clock
         self._known: dict[str, tuple[float, Credential | None]] = {}
-        self._used: dict[str, Use] = {}
 
     def clear(self) -> None:
         """Forget everything: some user, key or policy changed."""
         self._known.clear()
-
-    def used(self, key_id: str, service: str, region: str) -> None:
-        """Remember that a key was used now."""
-        if len(self._used) >= MOST:
-            self._used.clear()
-        self._used[key_id] = Use(self._clock.now(), service, region)
-
-    def last_use(self, key_id: str) -> Use | None:
-        """A key's last use since this process started; None where there was none."""
-        return self._used.get(key_id)
 
     async def find(self, key_id: str) -> Credential | None:
         """The active key with this id, or None."""

@@ -12,7 +12,7 @@ import re
 from base64 import b32encode
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import ClassVar
+from typing import ClassVar, NamedTuple
 
 from mailstead.mail.errors import DomainError, Invalid, Limit, NotFound
 from mailstead.mail.model import Scope, Secret
@@ -170,6 +170,32 @@ AWS_POLICIES: dict[str, ManagedPolicy] = {
 """AWS's own managed policies that exist here, by ARN."""
 
 
+class Use(NamedTuple):
+    """When and for what a key was used."""
+
+    at: int
+    service: str
+    region: str
+
+
+class KeyUses:
+    """When each key was last used, since this process started."""
+
+    def __init__(self, most: int = 10_000) -> None:
+        self._most = most
+        self._last: dict[str, Use] = {}
+
+    def note(self, key_id: str, at: int, service: str, region: str) -> None:
+        """Remember a use."""
+        if len(self._last) >= self._most:
+            self._last.clear()
+        self._last[key_id] = Use(at, service, region)
+
+    def last(self, key_id: str) -> Use | None:
+        """A key's last use; None where there was none."""
+        return self._last.get(key_id)
+
+
 @dataclass(frozen=True, slots=True)
 class Iam:
     """What the functions on users, groups and policies need of the outside."""
@@ -179,6 +205,7 @@ class Iam:
     randomness: Randomness
     changed: Callable[[], None]
     """Called after each change, so that nobody goes on with what was known before."""
+    uses: KeyUses = field(default_factory=KeyUses)
 
     async def apply(self, *changes: Change) -> None:
         """Write, and say so."""

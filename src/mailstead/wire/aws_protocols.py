@@ -347,6 +347,8 @@ class Rest:
                 return "application/octet-stream", lambda value: _raw(value.get(payload))
         if not self._xml:
             to_json = self._to_json.structure(members)
+            if payload is not None:
+                return "application/json", lambda value: write_json(to_json(value).get(payload, {}))
             return "application/json", lambda value: write_json(to_json(value)) if value else b"{}"
         if payload is not None:
             part = members[payload]
