@@ -1,0 +1,162 @@
+"""Domains of people here, by command: hosted, listed, checked, taken away.
+
+A domain is its zone with the records that mail needs, and its identity for
+sending; both can also be made by AWS calls, one by one.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from mailstead.mail import dkim
+from mailstead.mail.domain_records import Wanted, seen, wanted
+from mailstead.mail.errors import Conflict, NotFound
+from mailstead.mail.identities import Identities, domain_name, is_verified
+from mailstead.mail.mailboxes import Mailboxes
+from mailstead.mail.model import Dkim, HostedZone, Identity, Scope
+from mailstead.mail.ports import Resolver
+from mailstead.mail.service import ServiceNames
+from mailstead.mail.zones import Zones
+from mailstead.wire.lookup import Answer
+
+NOT_ASKED = (
+    "nothing was asked: in capture mode no question leaves this machine, and {domain} is not "
+    "hosted here. This is what would be checked"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Domains:
+    """What the commands on domains need of the outside."""
+
+    zones: Zones
+    identities: Identities
+    mailboxes: Mailboxes
+    resolver: Resolver
+    names: ServiceNames | None
+    home: Scope
+    """The account and region that own what is made by commands."""
+    capture: bool
+    """Whether nothing leaves this machine."""
+
+    async def add(self, name: str, *, demo: bool = False) -> dict[str, Any]:
+        """Host a domain: its zone with all records, and its identity, adopted where it exists.
+
+        The answer's ``records`` are what to enter at an outside provider. Conflict
+        where the zone exists.
+        """
+        domain = domain_name(name)
+        if self._zone(domain) is not None:
+            raise Conflict(
+                f"the domain {domain} is hosted here already: `mailstead domain check {domain}` "
+                "shows what it lacks",
+                resource="domain",
+                name=domain,
+                reason="exists",
+            )
+        identity = await self._identity(domain, demo=demo)
+        records = self._wanted(domain, identity.dkim)
+        # The identity is there before the zone, whose change makes its proofs be looked for.
+        zone = await self.zones.create(
+            self.home,
+            domain,
+            f"domain add {self.identities.randomness.uuid()}",
+            records=[record.create() for record in records],
+            demo=demo,
+        )
+        return {
+            "name": domain,
+            "zone": zone.name,
+            "identity": identity.name,
+            "records": [record.shown() for record in records],
+        }
+
+    async def listed(self) -> list[dict[str, Any]]:
+        """The zones that commands or the home account's calls made."""
+        found: list[dict[str, Any]] = []
+        for zone in self.zones.listed(self.home):
+            identity = await self.identities.store.get(Identity, self.home, zone.domain)
+            users = await self.mailboxes.store.users(zone.domain)
+            found.append(
+                {
+                    "name": zone.domain,
+                    "records": self.zones.count(zone.name),
+                    "mailboxes": len(users),
+                    "verified": identity is not None and is_verified(identity),
+                }
+            )
+        return found
+
+    async def check(self, name: str) -> dict[str, Any]:
+        """Compare DNS with what should be there; ``ok`` tells whether all is.
+
+        In capture mode DNS is not asked for a domain that is not hosted here, and
+        nothing is ok.
+        """
+        domain = domain_name(name)
+        identity = await self.identities.store.get(Identity, self.home, domain)
+        records = self._wanted(domain, identity.dkim if identity else Dkim())
+        asked = not self.capture or self.zones.zone_of(domain) is not None
+        answers: list[Answer] = []
+        if asked:
+            answers = await self.resolver.ask([record.question for record in records])
+        checks = [
+            _check(record, answers[number] if asked else None)
+            for number, record in enumerate(records)
+        ]
+        if identity is None or identity.dkim.key is None:
+            checks.append(_no_key(domain))
+        return {
+            "name": domain,
+            "ok": all(check["ok"] for check in checks),
+            "checks": checks,
+            "note": "" if asked else NOT_ASKED.format(domain=domain),
+        }
+
+    async def delete(self, name: str) -> dict[str, Any]:
+        """Take a domain's zone away with all records; its identity and mailboxes stay."""
+        domain = domain_name(name)
+        zone = self._zone(domain)
+        if zone is None:
+            raise NotFound(
+                f"the domain {domain} is not hosted here: `mailstead domain list` shows what is",
+                resource="domain",
+                name=domain,
+            )
+        await self.zones.delete(zone, everything=True)
+        return {"deleted": domain}
+
+    def _zone(self, domain: str) -> HostedZone | None:
+        zones = (zone for zone in self.zones.listed(self.home) if zone.domain == domain)
+        return next(zones, None)
+
+    async def _identity(self, domain: str, *, demo: bool) -> Identity:
+        parts = self.identities
+        if demo and await parts.get(self.home, domain) is None:
+            made = Identity(self.home, domain, created_at=parts.clock.now(), demo=True)
+            return await parts.create(made)
+        return await dkim.tokens(parts, self.home, domain)
+
+    def _wanted(self, domain: str, of: Dkim) -> list[Wanted]:
+        return wanted(domain, of, self.names, capture=self.capture)
+
+
+def _check(record: Wanted, answer: Answer | None) -> dict[str, Any]:
+    return {
+        "record": f"{record.owner} {record.type}",
+        "expected": record.value,
+        "seen": "not asked" if answer is None else seen(answer),
+        "ok": answer is not None and record.good(answer),
+        "fix": record.line,
+    }
+
+
+def _no_key(domain: str) -> dict[str, Any]:
+    return {
+        "record": f"the DKIM records of {domain}",
+        "expected": "an identity with a DKIM key",
+        "seen": "none",
+        "ok": False,
+        "fix": f"aws sesv2 create-email-identity --email-identity {domain}",
+    }
