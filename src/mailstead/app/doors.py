@@ -9,15 +9,14 @@ from ipaddress import ip_network
 from typing import Any
 
 from mailstead import __version__
-from mailstead.api import iam, iam_policies, route53, sts
+from mailstead.api import iam, iam_policies, sts
 from mailstead.api.admin import Admin
 from mailstead.api.gateway import Gateway
 from mailstead.api.local import PREFIX, Health, LocalApi
 from mailstead.api.operation import Operations, Ports
-from mailstead.api.ses import account, identities, sending
 from mailstead.app.domain import Domain
 from mailstead.config import Config
-from mailstead.mail.access import Principal, Request, decide, sending_refusal
+from mailstead.mail.access import Policy, Principal, Request, decide, sending_refusal
 from mailstead.mail.access_conditions import Context
 from mailstead.mail.errors import Refused
 from mailstead.mail.model import Scope
@@ -29,7 +28,7 @@ from mailstead.wire.sasl import Credentials as Login
 
 App = Callable[[Mapping[str, Any], Any, Any], Awaitable[None]]
 
-HANDLERS = (sending, identities, account, iam, iam_policies, sts, route53)
+HANDLERS = (iam, iam_policies, sts)
 """The modules whose marked functions serve AWS operations."""
 
 
@@ -116,9 +115,14 @@ def submission_door(config: Config, domain: Domain) -> SubmissionDoor:
 def submitter(principal: Principal, scope: Scope) -> Submitter:
     """A logged-in client, whose policies are asked at every message."""
 
-    def authorise(action: str, resources: Sequence[str], context: Context) -> None:
+    def authorise(
+        action: str,
+        resources: Sequence[str],
+        context: Context,
+        policies: Sequence[Policy] = (),
+    ) -> None:
         keys = {name.lower(): value for name, value in context.items()}
-        decision = decide(principal, Request(action, tuple(resources), keys))
+        decision = decide(principal, Request(action, tuple(resources), keys), policies)
         if not decision.allowed:
             raise Refused(sending_refusal(principal, decision), resource="action", name=action)
 
