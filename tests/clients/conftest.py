@@ -30,5 +30,7 @@ def server() -> Iterator[Mailstead]:
         "--verified",
         "example.test",
     )
+    added = running.command("domain", "add", "example.test")
+    assert added.returncode == 0, added.stderr
     yield running
     end(running)

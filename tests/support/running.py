@@ -130,6 +130,8 @@ def start_server(*words: str, environment: dict[str, str] | None = None) -> Mail
     if not line.startswith(b"ready"):
         process.wait(20)
         thread.join(5)
+        process.stdout.close()
+        process.stderr.close()
         raise AssertionError("no ready line:\n" + "\n".join(log))
     for entry in log:
         facts = json.loads(entry) if entry.startswith("{") else {}
