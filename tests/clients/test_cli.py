@@ -83,7 +83,7 @@ def test_env_prints_what_a_shell_evaluates(first: Mailstead) -> None:
     assert "BEGIN CERTIFICATE" in Path(found["NODE_EXTRA_CA_CERTS"]).read_text()
     for name in stale:
         assert name in ("NO_PROXY", "HTTP_PROXY") or name not in found
-    assert "SSL_CERT_FILE" not in found
+    assert found.get("SSL_CERT_FILE") == os.environ.get("SSL_CERT_FILE")
     caller = subprocess.run(
         [
             sys.executable,

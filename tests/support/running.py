@@ -133,11 +133,15 @@ def start_server(*words: str, environment: dict[str, str] | None = None) -> Mail
         process.stdout.close()
         process.stderr.close()
         raise AssertionError("no ready line:\n" + "\n".join(log))
-    for entry in log:
+    return Mailstead(process, until(lambda: _started(log)), log)
+
+
+def _started(log: list[str]) -> dict[str, Any] | None:
+    for entry in list(log):
         facts = json.loads(entry) if entry.startswith("{") else {}
         if facts.get("event") == "starting":
-            return Mailstead(process, facts, log)
-    raise AssertionError("no starting event:\n" + "\n".join(log))
+            return facts
+    return None
 
 
 def _collect(stream: Any, log: list[str]) -> None:
