@@ -41,6 +41,8 @@ Table = dict[About, str | Code]
 
 DENIED = "access-denied"
 """The reason of a Refused by IAM."""
+NOT_SERVED = "not-served"
+"""The reason of an Invalid that asks for what this version does not do."""
 _ACCESS_DENIED = Code("AccessDenied", 403)
 _ACCESS_DENIED_JSON = Code("AccessDeniedException", 403)
 _THROTTLING = Code("Throttling", 400)
@@ -64,6 +66,7 @@ _SES: Table = {
     About(Conflict, "", "stale"): _THROTTLING,
     About(Conflict, "", "in-use"): "CannotDeleteException",
     About(Invalid): _INVALID_PARAMETER,
+    About(Invalid, "", NOT_SERVED): Code("NotImplemented", 501),
     About(Invalid, "configuration-set"): "InvalidConfigurationSetException",
     About(Invalid, "policy"): "InvalidPolicyException",
     About(Invalid, "template"): "InvalidTemplateException",
@@ -88,6 +91,7 @@ _SESV2: Table = {
     About(Conflict, "", "in-use"): "ConflictException",
     About(Conflict, "", "stale"): "ConcurrentModificationException",
     About(Invalid): "BadRequestException",
+    About(Invalid, "", NOT_SERVED): Code("NotImplementedException", 501),
     About(Invalid, "", "token"): "InvalidNextTokenException",
     About(Limit): "LimitExceededException",
     About(Limit, "rate"): "TooManyRequestsException",

@@ -127,10 +127,14 @@ class Call:
             raise _refused(refusal(self.principal, decision), decision)
 
     def authorise_sending(
-        self, action: str, resources: Sequence[str], context: Mapping[str, Sequence[str]]
+        self,
+        action: str,
+        resources: Sequence[str],
+        context: Mapping[str, Sequence[str]],
+        policies: Sequence[Policy] = (),
     ) -> None:
         """`authorise` in SES's words for sending: what `Submission.authorise` takes."""
-        decision = self._decide(action, resources, context, (), None)
+        decision = self._decide(action, resources, context, policies, None)
         if not decision.allowed:
             raise _refused(sending_refusal(self.principal, decision), decision)
 

@@ -14,6 +14,7 @@ from mailstead.api.admin import Admin
 from mailstead.api.gateway import Gateway
 from mailstead.api.local import PREFIX, Health, LocalApi
 from mailstead.api.operation import Operations, Ports
+from mailstead.api.ses import account, identities, identities_v1, identity_policies, sending
 from mailstead.app.domain import Domain
 from mailstead.config import Config
 from mailstead.mail.access import Policy, Principal, Request, decide, sending_refusal
@@ -28,7 +29,16 @@ from mailstead.wire.sasl import Credentials as Login
 
 App = Callable[[Mapping[str, Any], Any, Any], Awaitable[None]]
 
-HANDLERS = (iam, iam_policies, sts)
+HANDLERS = (
+    sending,
+    identities,
+    identities_v1,
+    identity_policies,
+    account,
+    iam,
+    iam_policies,
+    sts,
+)
 """The modules whose marked functions serve AWS operations."""
 
 

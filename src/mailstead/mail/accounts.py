@@ -38,19 +38,23 @@ async def change(store: Store, scope: Scope, **values: object) -> Account:
     return new
 
 
-async def ask_for_production(
-    store: Store, randomness: Randomness, scope: Scope, details: AccountDetails, review: str
+async def put_details(
+    store: Store, randomness: Randomness, scope: Scope, details: AccountDetails, *, review: str
 ) -> Account:
-    """Keep an owner's details and open the review of production access.
+    """Keep an owner's details, and open the review of production access.
 
     ``review`` is how reviews are answered here: ``PENDING`` leaves it to
-    ``mailstead account production``. Conflict while one is open or was denied.
+    ``mailstead account production``, empty asks for none. Conflict while one is
+    open or was denied.
     """
     current = await account(store, scope)
-    if current.details is not None and current.details.review in ("PENDING", "DENIED"):
+    old = current.details or AccountDetails("", "")
+    if old.review in ("PENDING", "DENIED"):
         raise Conflict(None, resource="account", name=scope.account, reason="under-review")
-    case = current.details.case_id if current.details else ""
-    case = case or str(int.from_bytes(randomness.token(5)) % 10**12)
+    if not review or current.production:
+        kept = replace(details, review=old.review, case_id=old.case_id)
+        return await change(store, scope, details=kept)
+    case = old.case_id or str(int.from_bytes(randomness.token(5)) % 10**12)
     details = replace(details, review=review, case_id=case)
     if review == "GRANTED":
         return await to_production(store, scope, details=details)

@@ -13,7 +13,7 @@ from mailstead.mail.errors import NotFound
 from mailstead.mail.mailboxes import Mailboxes
 from mailstead.mail.messages import Door
 from mailstead.mail.model import HostedZone, Identity
-from mailstead.mail.submission import Outbound, Submission, submit
+from mailstead.mail.submission import Outbound, Submission, ask_nobody, submit
 from mailstead.mail.verification import Verification
 from mailstead.wire.compose import Draft, Text
 
@@ -59,7 +59,7 @@ class Demo:
             Submission(
                 scope=self.mailboxes.home,
                 door=Door.SYSTEM,
-                authorise=lambda _action, _resources, _context: None,
+                authorise=ask_nobody,
                 source=SENDER,
                 to=(ADDRESS,),
                 simple=Draft(

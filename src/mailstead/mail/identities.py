@@ -14,7 +14,6 @@ from dataclasses import dataclass, replace
 
 from mailstead.mail.errors import Conflict, DomainError, Invalid, NotFound
 from mailstead.mail.model import (
-    Dkim,
     Identity,
     MailFrom,
     Proof,
@@ -26,10 +25,17 @@ from mailstead.mail.model import (
 from mailstead.mail.ports import Change, Clock, Create, Randomness, Remove, Replace, Store, Wakeups
 from mailstead.mail.service import DkimName, ServiceNames
 from mailstead.wire.addresses import Address, AddressError, domain_key, parse_mailbox
-from mailstead.wire.dkim_key import DkimKeyError, load_private_key, public_record
+from mailstead.wire.dkim_key import load_private_key, public_record
 
 DAY = 24 * 60 * 60 * 1000
 TAG_LIMIT = 50
+_BEST_FIRST = (
+    VerificationStatus.SUCCESS,
+    VerificationStatus.TEMPORARY_FAILURE,
+    VerificationStatus.PENDING,
+    VerificationStatus.FAILED,
+    VerificationStatus.NOT_STARTED,
+)
 _DOMAIN = re.compile(r"(?=.{1,253}$)([a-z0-9_]([a-z0-9_-]{0,61}[a-z0-9])?\.)+[a-z0-9-]{2,63}")
 
 
@@ -66,22 +72,21 @@ class Identities:
                 found.append(identity)
         return found
 
-    async def create(self, identity: Identity) -> Identity:
+    async def parents(self, scope: Scope, domain: str) -> list[Identity]:
+        """The identities of a domain and of those above it, the nearest first."""
+        found = [await self.store.get(Identity, scope, name) for name in _parent_names(domain)]
+        return [identity for identity in found if identity is not None]
+
+    async def create(self, identity: Identity, *, easy_dkim: bool = True) -> Identity:
         """Keep a new identity, with an Easy DKIM key where it is a domain without one.
 
-        A new domain's proofs begin; what they are at first is the caller's to say.
+        Its proofs begin. Without ``easy_dkim`` a domain has the v1 token alone.
         """
         if await self.get(identity.scope, identity.name) is not None:
-            raise Conflict(
-                f"Email identity {identity.name} already exist.",
-                resource="identity",
-                name=identity.name,
-                reason="exists",
-            )
-        if not identity.is_address and identity.dkim.key is None:
-            identity = replace(
-                identity, dkim=replace(identity.dkim, key=await self.easy_key(identity.dkim))
-            )
+            raise exists(identity.name)
+        if easy_dkim and not identity.is_address and identity.dkim.key is None:
+            key = await self.easy_key(identity.dkim.next_bits)
+            identity = replace(identity, dkim=replace(identity.dkim, enabled=True, key=key))
         identity = self._begun(identity)
         await self.store.apply(Create(identity), *published(identity))
         self.wakeups.wake("identities")
@@ -101,12 +106,19 @@ class Identities:
         withdrawn = await self._withdrawn(identity)
         await self.store.apply(Remove(identity), *withdrawn)
 
-    async def easy_key(self, dkim: Dkim) -> SigningKey:
-        """A new Easy DKIM key of the length that comes next, with three tokens."""
-        private = await self.randomness.rsa_key(dkim.next_bits)
+    async def easy_key(self, bits: int) -> SigningKey:
+        """A new Easy DKIM key with three tokens."""
+        private = await self.randomness.rsa_key(bits)
         record = public_record(load_private_key(private))
         tokens = tuple(self._token() for _ in range(3))
-        return SigningKey(tokens, Secret(private), record, dkim.next_bits, self.clock.now())
+        return SigningKey(tokens, Secret(private), record, bits, self.clock.now())
+
+    def fresh_proof(self) -> Proof:
+        """A proof that begins to be looked for; proven where all verifies at once."""
+        now = self.clock.now()
+        if self.automatic:
+            return Proof(VerificationStatus.SUCCESS, since=now, proven=now)
+        return pending(now)
 
     def _token(self) -> str:
         """32 characters of a-z and 2-7, as SES's are."""
@@ -117,21 +129,12 @@ class Identities:
         return b64encode(self.randomness.token(32)).decode()
 
     def _begun(self, identity: Identity) -> Identity:
-        now = self.clock.now()
-        if self.automatic:
-            done = Proof(VerificationStatus.SUCCESS, since=now, proven=now)
-            return replace(
-                identity,
-                proof=done,
-                dkim=replace(identity.dkim, proof=done) if identity.dkim.key else identity.dkim,
-            )
-        return replace(
-            identity,
-            proof=pending(now) if identity.proof == Proof() else identity.proof,
-            dkim=replace(identity.dkim, proof=pending(now))
-            if identity.dkim.key and identity.dkim.proof == Proof()
-            else identity.dkim,
-        )
+        dkim = identity.dkim
+        if dkim.key is not None and dkim.proof == Proof():
+            dkim = replace(dkim, proof=self.fresh_proof())
+        begins = identity.proof == Proof() and (identity.is_address or dkim.key is not None)
+        proof = self.fresh_proof() if begins else identity.proof
+        return replace(identity, proof=proof, dkim=dkim)
 
     async def _republished(self, old: Identity, new: Identity) -> list[Change]:
         if old.dkim.key == new.dkim.key:
@@ -166,25 +169,59 @@ def missing(name: str) -> NotFound:
     return NotFound(f"Email identity {name} does not exist.", resource="identity", name=name)
 
 
+def exists(name: str) -> Conflict:
+    """SES's words for one that is there already."""
+    text = f"Email identity {name} already exist."
+    return Conflict(text, resource="identity", name=name, reason="exists")
+
+
+def missing_set(name: str) -> NotFound:
+    """SES's words for a configuration set that is not there."""
+    text = f"Configuration set <{name}> does not exist."
+    return NotFound(text, resource="configuration-set", name=name)
+
+
 def canonical(name: str) -> str:
     """How an identity is kept: a domain as lower-case A-labels, an address as written.
 
     Invalid in SES's words for what is neither.
     """
     name = name.strip()
-    local, at, domain = name.rpartition("@")
+    local, at, _ = name.rpartition("@")
+    if at:
+        try:
+            found = parse_mailbox(name)
+        except AddressError:
+            raise _malformed("email address", name) from None
+        if found.written != str(found.address):
+            raise _malformed("email address", name)
+        return f"{local}@{domain_key(found.address.domain)}"
     try:
-        if at:
-            return f"{local}@{domain_key(parse_mailbox(name).address.domain)}"
-        key = domain_key(domain.rstrip("."))
+        key = domain_key(name.rstrip("."))
     except AddressError:
         key = ""
     if not _DOMAIN.fullmatch(key):
-        what = "email address" if at else "domain name"
-        raise Invalid(
-            f"Invalid {what}<{name}>.", resource="identity", name=name, reason="malformed"
-        )
+        raise _malformed("domain name", name)
     return key
+
+
+def email_address(name: str) -> str:
+    """The address that a call names, or Invalid in SES's words."""
+    if "@" not in name:
+        raise _malformed("email address", name)
+    return canonical(name)
+
+
+def domain_name(name: str) -> str:
+    """The domain that a call names, or Invalid in SES's words."""
+    if "@" in name:
+        raise _malformed("domain name", name)
+    return canonical(name)
+
+
+def _malformed(what: str, name: str) -> Invalid:
+    text = f"Invalid {what}<{name}>."
+    return Invalid(text, resource="identity", name=name, reason="malformed")
 
 
 def cover_names(address: Address) -> list[str]:
@@ -197,9 +234,12 @@ def cover_names(address: Address) -> list[str]:
     names = [f"{address.local}@{domain}"]
     if plain and plain != address.local:
         names.append(f"{plain}@{domain}")
+    return [*names, *_parent_names(domain)]
+
+
+def _parent_names(domain: str) -> list[str]:
     labels = domain.split(".")
-    names += [".".join(labels[start:]) for start in range(len(labels))]
-    return names
+    return [".".join(labels[start:]) for start in range(len(labels))]
 
 
 def is_verified(identity: Identity) -> bool:
@@ -212,33 +252,41 @@ def signs(identity: Identity) -> bool:
     return identity.dkim.enabled and identity.dkim.key is not None and identity.dkim.proof.holds
 
 
-def external_dkim(private_key: str, selector: str, clock: Clock) -> Dkim:
-    """BYODKIM: the owner's key, base64 of PKCS#1 or PKCS#8 without the PEM frame."""
-    if not selector or "." in selector:
-        raise Invalid(
-            "the selector is one label, without dots", resource="identity", reason="selector"
-        )
-    try:
-        key = load_private_key(private_key)
-    except DkimKeyError as error:
-        raise Invalid(str(error), resource="identity", reason="private-key") from None
-    bits = getattr(key, "key_size", 0)
-    if not 1024 <= bits <= 2048:
-        raise Invalid(
-            "the private key is RSA of 1024 to 2048 bits, base64 without header and line breaks",
-            resource="identity",
-            reason="private-key",
-        )
-    now = clock.now()
-    private = Secret("".join(private_key.split()).encode())
-    held = SigningKey((selector,), private, public_record(key), bits, now)
-    return Dkim(enabled=True, origin="EXTERNAL", proof=pending(now), key=held, next_bits=bits)
+def status_of(identity: Identity) -> VerificationStatus:
+    """How far it is: a domain's two proofs are independent, and the better one counts."""
+    held = (identity.proof.status, identity.token_proof.status)
+    return next(status for status in _BEST_FIRST if status in held)
 
 
-def mail_from(identity: Identity, domain: str, *, reject: bool, now: int) -> MailFrom | None:
-    """A custom MAIL FROM domain: a subdomain of the identity's; empty takes it away."""
+async def ask_token(parts: Identities, scope: Scope, domain: str) -> Identity:
+    """The identity of a domain with the token of the v1 proof, made where it is missing.
+
+    The token stays; a proof that failed begins anew.
+    """
+    name = domain_name(domain)
+    identity = await parts.get(scope, name)
+    if identity is None:
+        token, proof = parts.domain_token(), parts.fresh_proof()
+        made = Identity(scope, name, parts.clock.now(), token=token, token_proof=proof)
+        return await parts.create(made, easy_dkim=False)
+    new = identity
+    if not identity.token:
+        new = replace(identity, token=parts.domain_token(), token_proof=parts.fresh_proof())
+    elif identity.token_proof.status is VerificationStatus.FAILED:
+        new = replace(identity, token_proof=parts.fresh_proof())
+    return await parts.change(identity, new)
+
+
+async def set_mail_from(
+    parts: Identities, identity: Identity, domain: str, *, reject: bool
+) -> Identity:
+    """Give an identity a custom MAIL FROM domain; an empty one takes it away.
+
+    Invalid unless it is a subdomain of the identity's domain. One that failed is
+    looked for anew when it is set again.
+    """
     if not domain:
-        return None
+        return await parts.change(identity, replace(identity, mail_from=None))
     name = canonical(domain)
     parent = identity.name.rpartition("@")[2]
     if "@" in name or not name.endswith(f".{parent}"):
@@ -249,7 +297,12 @@ def mail_from(identity: Identity, domain: str, *, reject: bool, now: int) -> Mai
             name=identity.name,
             reason="mail-from",
         )
-    return MailFrom(name, reject_on_mx_failure=reject, proof=pending(now))
+    old = identity.mail_from
+    same = old is not None and old.domain == name
+    lost = old is not None and old.proof.status is VerificationStatus.FAILED
+    proof = old.proof if old is not None and same and not lost else parts.fresh_proof()
+    new = MailFrom(name, reject_on_mx_failure=reject, proof=proof)
+    return await parts.change(identity, replace(identity, mail_from=new))
 
 
 def check_tags(tags: Mapping[str, str]) -> None:

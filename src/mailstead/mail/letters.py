@@ -6,15 +6,18 @@ sent. It passes the sandbox and counts nowhere.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 from email.utils import formatdate
+from urllib.parse import urlencode
 
 from mailstead.mail.acceptance import PassedOn, passed_on
-from mailstead.mail.identities import Identities
+from mailstead.mail.identities import Identities, canonical, email_address
 from mailstead.mail.message_ids import new_message_id
 from mailstead.mail.messages import Door, Signer
-from mailstead.mail.model import Scope
+from mailstead.mail.model import Identity, Scope
 from mailstead.mail.service import HOME, ServiceKey
+from mailstead.mail.verification import Verification
 from mailstead.wire import compose
 from mailstead.wire.compose import Text
 from mailstead.wire.message import splice
@@ -35,14 +38,47 @@ class Letters:
     """Writes and enqueues the service's own mail."""
 
     identities: Identities
+    verification: Verification
     sender_domain: str
+    console_url: Callable[[], str]
+    """Where the page is that takes the click on a link."""
 
-    async def verification(self, scope: Scope, address: str, link: str) -> str:
-        """The mail with the link that proves an address; its MessageId."""
-        text = VERIFICATION.format(
-            address=address, account=scope.account, region=scope.region, link=link
+    async def verify_address(self, scope: Scope, address: str) -> Identity:
+        """Make an address an identity, or begin its proof anew, and send the link."""
+        parts = self.identities
+        identity = await parts.get(scope, email_address(address))
+        if identity is None:
+            name = canonical(address)
+            identity = await parts.create(Identity(scope, name, created_at=parts.clock.now()))
+        elif not identity.proof.holds:
+            new = replace(identity, proof=parts.fresh_proof())
+            identity = await parts.change(identity, new)
+        await self.ask(identity)
+        return identity
+
+    async def ask(self, identity: Identity) -> None:
+        """Send the mail with the link that proves an address, unless it is proven."""
+        if identity.proof.holds:
+            return
+        scope, address = identity.scope, identity.name
+        secret = await self.verification.new_link(scope, address)
+        query = urlencode(
+            {
+                "Context": scope.account,
+                "Identity.IdentityName": address,
+                "Identity.IdentityType": "EmailAddress",
+                "Operation": "ConfirmVerification",
+                "Namespace": "Bacon",
+                "Token": secret,
+            }
         )
-        return await self.send(scope, address, "Confirm your address for sending", text)
+        text = VERIFICATION.format(
+            address=address,
+            account=scope.account,
+            region=scope.region,
+            link=f"{self.console_url().rstrip('/')}/verify?{query}",
+        )
+        await self.send(scope, address, "Confirm your address for sending", text)
 
     async def send(self, scope: Scope, to: str, subject: str, text: str) -> str:
         """Enqueue a letter; its MessageId."""

@@ -102,6 +102,8 @@ class Dkim:
     proof: Proof = Proof()
     key: SigningKey | None = None
     next_bits: int = 2048
+    switched: int = 0
+    """When the length of an Easy DKIM key was last changed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,8 +135,8 @@ class Identity:
     configuration_set: str = ""
     policies: dict[str, str] = field(default_factory=dict[str, str])
     tags: dict[str, str] = field(default_factory=dict[str, str])
-    listed: bool = True
-    """False where only DKIM of a parent was asked for, never the identity itself."""
+    granted: bool = False
+    """Verified by command: DNS is not asked for its key."""
     demo: bool = False
 
     @property
@@ -163,8 +165,8 @@ class AccountDetails:
     use_case: str = ""
     language: str = ""
     contacts: tuple[str, ...] = ()
-    review: str = "PENDING"
-    """``PENDING``, ``GRANTED``, ``DENIED`` or ``FAILED``."""
+    review: str = ""
+    """``PENDING``, ``GRANTED``, ``DENIED`` or ``FAILED``; empty before the first."""
     case_id: str = ""
 
 

@@ -9,77 +9,53 @@ from __future__ import annotations
 
 import hmac
 from base64 import b64encode
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from email.utils import formatdate
-from typing import Protocol
 
 from mailstead.mail import accounts
 from mailstead.mail.acceptance import recipient_rows
+from mailstead.mail.access import Policy
 from mailstead.mail.access_conditions import Context
 from mailstead.mail.accounts import SendingLimits
-from mailstead.mail.errors import Invalid, NotFound, Refused
-from mailstead.mail.identities import Identities, is_verified, signs
+from mailstead.mail.errors import Invalid, Refused
+from mailstead.mail.identities import Identities, is_verified, missing_set, signs
 from mailstead.mail.message_ids import new_message_id
 from mailstead.mail.messages import (
     Accepted,
-    Door,
     OutboundMessage,
     Signer,
     Step,
     digest,
 )
-from mailstead.mail.model import Account, Identity, Scope
-from mailstead.mail.outgoing import Draft, checked_tags, draft_simple, read_raw
+from mailstead.mail.model import Account, Identity, Scope, VerificationStatus
+from mailstead.mail.outgoing import (
+    RECIPIENTS,
+    REMOVED,
+    Authorise,
+    Draft,
+    Submission,
+    check_tags,
+    each_once,
+    read,
+)
 from mailstead.mail.ports import Clock, Randomness, Store, Wakeups
 from mailstead.mail.queue import LIFE
+from mailstead.mail.sending_policies import identity_arn, policies_of
 from mailstead.mail.service import HOME, ServiceKey, ServiceNames
-from mailstead.wire import compose
-from mailstead.wire.addresses import (
-    AddressError,
-    Mailbox,
-    check_length,
-    domain_key,
-    parse_mailbox,
-)
+from mailstead.wire.addresses import Address, Mailbox, domain_key
 from mailstead.wire.message import splice
 
-RECIPIENTS = 50
+__all__ = ["Authorise", "Outbound", "Submission", "ask_nobody", "is_simulator", "submit"]
+
 SIMULATOR = "simulator.amazonses.com"
 
 
-class Authorise(Protocol):
-    """Asks whether the submitter may: raises Refused in SES's words."""
-
-    def __call__(self, action: str, resources: Sequence[str], context: Context) -> None: ...
-
-
-@dataclass(frozen=True, slots=True)
-class Submission:
-    """What somebody wants to send, before anything was checked."""
-
-    scope: Scope
-    door: Door
-    authorise: Authorise
-    action: str = "ses:SendEmail"
-    api_version: str = "2"
-    source: str | None = None
-    """The API's Source or FromEmailAddress; SMTP's MAIL FROM."""
-    to: tuple[str, ...] = ()
-    cc: tuple[str, ...] = ()
-    bcc: tuple[str, ...] = ()
-    """Envelope recipients: all that the request or the SMTP session names."""
-    reply_to: tuple[str, ...] = ()
-    feedback: str | None = None
-    """v1 ReturnPath, v2 FeedbackForwardingEmailAddress."""
-    simple: compose.Draft | None = None
-    raw: bytes | None = None
-    configuration_set: str | None = None
-    tags: tuple[tuple[str, str], ...] = ()
-    source_arn: str | None = None
-    feedback_arn: str | None = None
-    size_limit: int = 40 * 1024 * 1024
-    demo: bool = False
+def ask_nobody(
+    action: str, resources: Sequence[str], context: Context, policies: Sequence[Policy] = ()
+) -> None:
+    """The `Authorise` of our own mail."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,21 +71,66 @@ class Outbound:
     names: ServiceNames | None
     feedback_key: bytes
     """Makes the constant part of Feedback-ID."""
+    address: str = "127.0.0.1"
+    """From which mail leaves, for X-SES-Outgoing."""
 
 
 @dataclass(frozen=True, slots=True)
-class _Sender:
-    """Who sends, once the addresses are read."""
+class _Envelope:
+    """A draft with the identities that stand behind its addresses."""
 
     draft: Draft
-    recipients: tuple[Mailbox, ...]
-    identity: Identity | None
-    """The most specific verified identity of the header From."""
+    account: Account
+    verified: dict[Address, list[Identity]]
+    """Of each address that is checked, the verified identities, the most specific first."""
+
+    @property
+    def recipients(self) -> tuple[Mailbox, ...]:
+        """Each once."""
+        return each_once(self.draft.recipients)
+
+    @property
+    def identity(self) -> Identity | None:
+        """Whose settings count: that of the header From."""
+        return self.behind(self.draft.senders[0])
+
+    @property
+    def configuration_set(self) -> str:
+        """The one that was named, else the identity's own."""
+        default = self.identity.configuration_set if self.identity is not None else ""
+        return self.draft.configuration_set or default
+
+    def behind(self, mailbox: Mailbox) -> Identity | None:
+        """The identity that an address sends under: one whose ARN was given, else the nearest."""
+        found = self.verified.get(mailbox.address, [])
+        return next((one for one in found if self._is_named(one)), found[0] if found else None)
+
+    @property
+    def named(self) -> list[Identity]:
+        """The senders' identities whose ARNs were given."""
+        behind = [self.behind(mailbox) for mailbox in self.draft.senders]
+        return [one for one in behind if one is not None and self._is_named(one)]
+
+    def _is_named(self, identity: Identity) -> bool:
+        arns = self.draft.arns
+        return bool(arns) and identity_arn(identity.scope, identity.name) in arns
 
 
 async def submit(parts: Outbound, submission: Submission) -> str:
     """Accept a message for delivery; its MessageId. Raises a DomainError in SES's words."""
     account = await accounts.account(parts.store, submission.scope)
+    draft: Draft | None = None
+    problem: Invalid | None = None
+    try:
+        draft = read(submission, parts.randomness.token(16).hex())
+    except Invalid as error:
+        problem = error
+    envelope: _Envelope | None = None
+    if draft is not None:
+        # Only what can be read says on which identity it would be: so IAM is asked
+        # before the pause, and a bad address is refused after it.
+        envelope = _Envelope(draft, account, await _verified(parts, account, draft))
+        _authorise(submission, envelope)
     if not account.sending:
         raise Refused(
             "Email sending has been disabled.",
@@ -117,24 +138,21 @@ async def submit(parts: Outbound, submission: Submission) -> str:
             name=submission.scope.account,
             reason="paused",
         )
-    draft = _draft(parts, submission)
-    recipients = _recipients(submission, draft)
-    _check_configuration_set(submission, draft)
-    for mailbox in (*recipients, *draft.senders, *draft.reply_to):
-        _length(mailbox)
-    draft.check(submission.size_limit)
-    _authorise(submission, draft, recipients, await _resources(parts, submission, draft))
-    identity = await _check_identities(parts, submission, draft, account, recipients)
-    sender = _Sender(draft, recipients, identity)
-    mail_from = _mail_from(parts, sender)
+    if envelope is None:
+        assert problem is not None
+        raise problem
+    _check(submission, envelope)
+    mail_from = _mail_from(parts, envelope)
+    recipients = envelope.recipients
     counted = 0 if submission.demo else sum(not is_simulator(one) for one in recipients)
     if not submission.demo:
         await parts.limits.take(account, len(recipients), counted)
-    accepted = await _accepted(parts, submission, sender, mail_from, counted)
+    accepted = await _accepted(parts, submission, envelope, mail_from, counted)
     try:
         await parts.store.enqueue([accepted])
     except BaseException:
-        parts.limits.give_back(account, counted)
+        if counted:
+            parts.limits.give_back(account, counted)
         raise
     parts.wakeups.wake("queue")
     return accepted.message.message_id
@@ -145,128 +163,96 @@ def is_simulator(mailbox: Mailbox) -> bool:
     return domain_key(mailbox.address.domain) == SIMULATOR
 
 
-def _draft(parts: Outbound, submission: Submission) -> Draft:
-    try:
-        if submission.simple is not None:
-            return draft_simple(submission, parts.randomness.token(16).hex())
-        return read_raw(submission)
-    except AddressError as error:
-        raise bad_address(error.text) from None
+def _checked(account: Account, draft: Draft) -> list[Mailbox]:
+    """Whose identities are looked for: in the sandbox the recipients' too."""
+    checked = [*draft.senders, *draft.return_paths]
+    if not account.production:
+        checked += [one for one in draft.recipients[:RECIPIENTS] if not is_simulator(one)]
+    return checked
 
 
-def bad_address(text: str) -> Invalid:
-    """SES's refusal of an address."""
-    return Invalid(text, resource="address", reason="address")
-
-
-def _recipients(submission: Submission, draft: Draft) -> tuple[Mailbox, ...]:
-    named = (*submission.to, *submission.cc, *submission.bcc)
-    try:
-        mailboxes = [parse_mailbox(text) if text else _empty() for text in named]
-    except AddressError as error:
-        raise bad_address(error.text) from None
-    if not mailboxes:
-        mailboxes = list(draft.recipients)
-    if not mailboxes:
-        draft.refuse_missing_recipients()
-    if len(mailboxes) > RECIPIENTS:
-        raise Invalid(
-            f"Recipient count exceeds {RECIPIENTS}.", resource="message", reason="recipients"
-        )
-    unique = {(one.address.local, domain_key(one.address.domain)): one for one in mailboxes}
-    return tuple(unique.values())
-
-
-def _empty() -> Mailbox:
-    raise AddressError("Invalid email address .")
-
-
-def _length(mailbox: Mailbox) -> None:
-    try:
-        check_length(mailbox)
-    except AddressError as error:
-        raise bad_address(error.text) from None
-
-
-def _check_configuration_set(submission: Submission, draft: Draft) -> None:
-    name = submission.configuration_set or draft.configuration_set
-    if name:
-        raise NotFound(
-            f"Configuration set <{name}> does not exist.", resource="configuration-set", name=name
-        )
-
-
-async def _resources(parts: Outbound, submission: Submission, draft: Draft) -> list[str]:
-    """The ARNs that the submitter must be allowed to send from."""
-    arn = submission.source_arn or draft.source_arn
-    if arn:
-        return [arn]
-    found: list[str] = []
-    for mailbox in draft.senders[:1]:
-        covering = await parts.identities.covering(submission.scope, mailbox.address)
-        verified = next((one.name for one in covering if is_verified(one)), None)
-        found.append(identity_arn(submission.scope, verified or str(mailbox.address)))
+async def _verified(
+    parts: Outbound, account: Account, draft: Draft
+) -> dict[Address, list[Identity]]:
+    found: dict[Address, list[Identity]] = {}
+    for mailbox in _checked(account, draft):
+        if mailbox.address not in found:
+            covering = await parts.identities.covering(account.scope, mailbox.address)
+            found[mailbox.address] = [one for one in covering if is_verified(one)]
     return found
 
 
-def identity_arn(scope: Scope, name: str) -> str:
-    """An identity's ARN."""
-    return f"arn:aws:ses:{scope.region}:{scope.account}:identity/{name}"
-
-
-def _authorise(
-    submission: Submission, draft: Draft, recipients: Sequence[Mailbox], resources: list[str]
-) -> None:
-    sender = draft.senders[0]
+def _authorise(submission: Submission, envelope: _Envelope) -> None:
+    """Ask IAM about every identity that the message would be sent on."""
+    draft, scope = envelope.draft, submission.scope
+    asked: list[Mailbox] = list(draft.senders)
+    if not envelope.account.production:
+        asked += [one for one in draft.recipients[:RECIPIENTS] if not is_simulator(one)]
+    resources = list(dict.fromkeys(_arn(scope, envelope, mailbox) for mailbox in asked))
+    if envelope.configuration_set:
+        name = envelope.configuration_set
+        resources.append(f"arn:aws:ses:{scope.region}:{scope.account}:configuration-set/{name}")
     submission.authorise(
         submission.action,
         resources,
         {
-            "ses:FromAddress": str(sender.address),
-            "ses:FromDisplayName": draft.display_name,
-            "ses:Recipients": tuple(str(one.address) for one in recipients),
+            "ses:FromAddress": str(draft.senders[0].address),
+            "ses:FromDisplayName": draft.senders[0].display_name,
+            "ses:Recipients": tuple(str(one.address) for one in draft.recipients),
             "ses:FeedbackAddress": str(draft.feedback.address),
             "ses:ApiVersion": submission.api_version,
         },
+        [policy for identity in envelope.named for policy in policies_of(identity)],
     )
 
 
-async def _check_identities(
-    parts: Outbound,
-    submission: Submission,
-    draft: Draft,
-    account: Account,
-    recipients: Sequence[Mailbox],
-) -> Identity | None:
+def _arn(scope: Scope, envelope: _Envelope, mailbox: Mailbox) -> str:
+    identity = envelope.behind(mailbox)
+    if identity is not None:
+        return identity_arn(scope, identity.name)
+    address = mailbox.address
+    return identity_arn(scope, f"{address.local}@{domain_key(address.domain)}")
+
+
+def _check(submission: Submission, envelope: _Envelope) -> None:
+    """SES's checks that need nothing but what was read, in SES's order."""
+    draft = envelope.draft
+    draft.check_recipients()
+    if envelope.configuration_set:
+        raise missing_set(envelope.configuration_set)
+    draft.check_lengths()
+    draft.check(submission.size_limit)
+    check_tags(draft.tags)
+    _check_identities(envelope)
+
+
+def _check_identities(envelope: _Envelope) -> None:
     """Everybody who sends is verified, and in the sandbox everybody who receives too."""
-    checked = list(draft.senders)
-    if not account.production:
-        checked += [one for one in recipients if not is_simulator(one)]
-    failed: list[str] = []
-    sender: Identity | None = None
-    for place, mailbox in enumerate(checked):
-        covering = await parts.identities.covering(submission.scope, mailbox.address)
-        verified = [identity for identity in covering if is_verified(identity)]
-        if place == 0:
-            sender = verified[0] if verified else None
-        if not verified and mailbox.written not in failed:
-            failed.append(mailbox.written)
+    draft, scope = envelope.draft, envelope.account.scope
+    failed = [
+        mailbox.written
+        for mailbox in _checked(envelope.account, draft)
+        if not envelope.verified[mailbox.address]
+    ]
+    if not failed and len({identity.name for identity in envelope.named}) < len(draft.arns):
+        # An ARN of an identity that is not there, or that does not cover the sender.
+        failed = [draft.senders[0].written]
     if failed:
+        listed = ", ".join(dict.fromkeys(failed))
         raise Refused(
             "Email address is not verified. The following identities failed the check in region "
-            f"{submission.scope.region.upper()}: {', '.join(failed)}",
+            f"{scope.region.upper()}: {listed}",
             resource="identity",
             name=failed[0],
             reason="unverified",
         )
-    return sender
 
 
-def _mail_from(parts: Outbound, sender: _Sender) -> str:
+def _mail_from(parts: Outbound, envelope: _Envelope) -> str:
     """The domain of the reverse paths: the identity's own, else the service's."""
-    identity = sender.identity
+    identity = envelope.identity
     custom = identity.mail_from if identity is not None else None
-    if custom is not None and custom.proof.holds:
+    if custom is not None and custom.proof.status is VerificationStatus.SUCCESS:
         return custom.domain
     if custom is not None and custom.reject_on_mx_failure:
         raise Refused(
@@ -276,38 +262,36 @@ def _mail_from(parts: Outbound, sender: _Sender) -> str:
             reason="mail-from",
         )
     if parts.names is None:
-        return domain_key(sender.draft.senders[0].address.domain)
-    assert identity is not None
-    return parts.names.mail_from(identity.scope.region)
+        return domain_key(envelope.draft.senders[0].address.domain)
+    return parts.names.mail_from(envelope.account.scope.region)
 
 
 async def _accepted(
-    parts: Outbound, submission: Submission, sender: _Sender, mail_from: str, counted: int
+    parts: Outbound, submission: Submission, envelope: _Envelope, mail_from: str, counted: int
 ) -> Accepted:
     scope, now = submission.scope, parts.clock.now()
+    draft, identity = envelope.draft, envelope.identity
     message_id = new_message_id(scope.region, now, parts.randomness.uuid())
-    raw = _stamped(parts, sender.draft, scope, message_id, now)
+    raw = _stamped(parts, draft, scope, message_id, now)
     first = parts.randomness.serial()
-    addresses = [str(mailbox.address) for mailbox in sender.recipients]
-    recipients = recipient_rows(parts.randomness, addresses, now)
-    draft = sender.draft
-    feedback = sender.identity is None or sender.identity.feedback_forwarding
+    addresses = [str(mailbox.address) for mailbox in envelope.recipients]
     message = OutboundMessage(
         id=first,
         scope=scope,
         message_id=message_id,
         door=submission.door,
-        reverse_path=str(draft.feedback.address) if feedback else "",
+        # With forwarding off and no topic SES mails all the same: there are no topics yet.
+        reverse_path=str(draft.feedback.address),
         mail_from=mail_from,
         header_from=draft.senders[0].written,
         subject=draft.subject,
         body=digest(raw),
         size=len(raw),
-        signers=await _signers(parts, sender.identity),
+        signers=await _signers(parts, identity),
         accepted_at=now,
         expires_at=now + LIFE,
-        configuration_set=draft.configuration_set,
-        tags=checked_tags(submission.tags or draft.tags),
+        configuration_set=envelope.configuration_set,
+        tags=draft.tags,
         demo=submission.demo,
     )
     step = Step(
@@ -317,10 +301,11 @@ async def _accepted(
             "door": submission.door.value,
             "from": draft.senders[0].written,
             "recipients": addresses,
-            "identity": sender.identity.name if sender.identity else None,
+            "identity": identity.name if identity is not None else None,
             "size": len(raw),
         },
     )
+    recipients = recipient_rows(parts.randomness, addresses, now)
     return Accepted(message, recipients, raw, (step,), counted)
 
 
@@ -341,34 +326,40 @@ async def _signing_identity(parts: Outbound, identity: Identity) -> Identity | N
     """The domain whose key signs: an address verified on its own inherits its domain's."""
     if not identity.is_address:
         return identity if signs(identity) else None
-    domain = identity.name.rpartition("@")[2].split(".")
-    for start in range(len(domain)):
-        parent = await parts.store.get(Identity, identity.scope, ".".join(domain[start:]))
-        if parent is not None and signs(parent):
-            return parent
-    return None
+    domain = identity.name.rpartition("@")[2]
+    parents = await parts.identities.parents(identity.scope, domain)
+    return next((parent for parent in parents if signs(parent)), None)
 
 
 def _stamped(parts: Outbound, draft: Draft, scope: Scope, message_id: str, now: int) -> bytes:
     """The message as it is stored: our Date, Message-ID and Feedback-ID, no control fields."""
-    domain = (
-        parts.names.message_id_domain(scope.region)
-        if parts.names is not None
-        else domain_key(draft.senders[0].address.domain)
-    )
-    added: list[tuple[bytes, bytes]] = []
     if parts.names is not None:
-        constant = b64encode(
-            hmac.digest(parts.feedback_key, scope.account.encode(), "sha256")
-        ).decode()
-        feedback_id = f"::1.{scope.region}.{constant}:AmazonSES"
-        added.append((b"Feedback-ID", feedback_id.encode()))
+        domain = parts.names.message_id_domain(scope.region)
+        added = _service_fields(parts, draft, scope, now)
+    else:
+        domain = domain_key(draft.senders[0].address.domain)
+        added = ()
     return splice(
-        draft.raw,
-        remove=draft.removed,
+        draft.headers,
+        remove=REMOVED,
         replace={
             "Date": formatdate(now // 1000).replace("-0000", "+0000").encode(),
             "Message-ID": f"<{message_id}@{domain}>".encode(),
         },
         append=added,
+    )
+
+
+def _service_fields(
+    parts: Outbound, draft: Draft, scope: Scope, now: int
+) -> Iterable[tuple[bytes, bytes]]:
+    """What SES adds last: whom feedback is about, and when and from where mail left."""
+    constant = b64encode(hmac.digest(parts.feedback_key, scope.account.encode(), "sha256"))
+    tags = dict(draft.tags)
+    own = f"{tags.get('ses:feedback-id-a', '')}:{tags.get('ses:feedback-id-b', '')}"
+    feedback_id = f"{own}:1.{scope.region}.{constant.decode()}:AmazonSES"
+    day = datetime.fromtimestamp(now // 1000, UTC).strftime("%Y.%m.%d")
+    return (
+        (b"Feedback-ID", feedback_id.encode()),
+        (b"X-SES-Outgoing", f"{day}-{parts.address}".encode()),
     )

@@ -14,7 +14,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from mailstead.mail.errors import Conflict, NotFound
-from mailstead.mail.identities import Identities, canonical, pending
+from mailstead.mail.identities import Identities, canonical
 from mailstead.mail.model import (
     Confirmation,
     Dkim,
@@ -78,7 +78,7 @@ def questions(identity: Identity) -> tuple[list[Question], list[Question], list[
     dkim: list[Question] = []
     token: list[Question] = []
     exchange: list[Question] = []
-    if identity.dkim.key is not None:
+    if identity.dkim.key is not None and not identity.granted:
         dkim = [
             Question(f"{selector}._domainkey.{identity.name}", "TXT")
             for selector in identity.dkim.key.selectors
@@ -114,6 +114,16 @@ def exchange_found(answer: Answer, exchange: str) -> bool | None:
     return [host for _, host in answer.exchanges] == [exchange]
 
 
+def _sending(identity: Identity, found: bool | None, now: int) -> Proof:
+    """The right to send of a domain, which its DKIM key proves.
+
+    It outlasts an exchange of the key: only the loss of records that were found
+    takes it away.
+    """
+    exchanging = identity.proof.holds and identity.dkim.proof.status is S.PENDING
+    return identity.proof if exchanging and not found else judged(identity.proof, found, now)
+
+
 class Verification:
     """Looks for proofs, and takes the click on a link."""
 
@@ -125,23 +135,26 @@ class Verification:
 
     async def look(self, identity: Identity) -> Identity:
         """Ask DNS about an identity and keep what it says."""
+        if self._identities.automatic:
+            return identity
         now = self._identities.clock.now()
         if identity.is_address:
             return await self._address(identity, now)
         dkim, token, exchange = questions(identity)
         answers = await self._resolver.ask([*dkim, *token, *exchange])
-        found_dkim = dkim_found(identity.dkim, answers[: len(dkim)])
-        proof = judged(identity.dkim.proof, found_dkim, now) if dkim else identity.dkim.proof
+        new = identity
+        if dkim:
+            found = dkim_found(identity.dkim, answers[: len(dkim)])
+            new = replace(
+                identity,
+                dkim=replace(identity.dkim, proof=judged(identity.dkim.proof, found, now)),
+                proof=_sending(identity, found, now),
+            )
         new = replace(
-            identity,
-            dkim=replace(identity.dkim, proof=proof),
-            proof=proof if dkim and identity.proof != Proof() else identity.proof,
+            new,
             token_proof=self._token(identity, answers[len(dkim) : len(dkim) + len(token)], now),
             mail_from=self._mail_from(identity, answers[len(dkim) + len(token) :], now),
         )
-        # An identity whose sending was proven stays so while its key is exchanged.
-        if identity.proof.holds and identity.dkim.proof.status is S.PENDING:
-            new = replace(new, proof=proof if proof.status is S.SUCCESS else identity.proof)
         return await self._kept(identity, new)
 
     async def _address(self, identity: Identity, now: int) -> Identity:
@@ -152,6 +165,8 @@ class Verification:
         return await self._kept(identity, new)
 
     async def _kept(self, old: Identity, new: Identity) -> Identity:
+        if old == new:
+            return old
         try:
             await self._identities.store.apply(Replace(old, new))
         except Conflict:
@@ -184,22 +199,23 @@ class Verification:
         identity = await parts.get(scope, name)
         if identity is None:
             identity = await parts.create(Identity(scope, canonical(name), created_at=now))
-        new = replace(
-            identity,
-            proof=done,
-            dkim=replace(identity.dkim, proof=done, enabled=True)
-            if identity.dkim.key
-            else identity.dkim,
-        )
-        return await parts.change(identity, new)
+        dkim = identity.dkim
+        if dkim.key is not None:
+            dkim = replace(dkim, proof=done, enabled=True)
+        return await parts.change(identity, replace(identity, proof=done, dkim=dkim, granted=True))
 
     async def new_link(self, scope: Scope, address: str) -> str:
         """A secret for a verification mail's link; valid once, for 24 hours."""
         parts = self._identities
+        now = parts.clock.now()
         secret = urlsafe_b64encode(parts.randomness.token(32)).decode().rstrip("=")
-        await parts.store.apply(
-            Create(Confirmation(scope, link_name(secret), address, parts.clock.now() + LINK_LIFE))
-        )
+        stale = [
+            Remove(link)
+            for link in await parts.store.select(Confirmation, scope)
+            if link.expires_at <= now
+        ]
+        link = Confirmation(scope, link_name(secret), address, now + LINK_LIFE)
+        await parts.store.apply(Create(link), *stale)
         return secret
 
     async def confirm(self, secret: str) -> Identity:
@@ -208,24 +224,19 @@ class Verification:
         link = await parts.store.find(Confirmation, link_name(secret))
         if link is None:
             raise NotFound("this link was used already, or never given", resource="link")
-        await parts.store.apply(Remove(link))
         identity = await parts.get(link.scope, link.identity)
         now = parts.clock.now()
         if link.expires_at <= now or identity is None:
+            await parts.store.apply(Remove(link))
             raise NotFound(
                 "this link is older than 24 hours: ask for the verification again",
                 resource="link",
             )
         new = replace(identity, proof=Proof(S.SUCCESS, since=now, proven=now))
-        await parts.store.apply(Replace(identity, new))
+        await parts.store.apply(Remove(link), Replace(identity, new))
         return new
 
 
 def link_name(secret: str) -> str:
     """Under which name a link is kept: the store never holds its secret."""
     return hashlib.sha256(secret.encode()).hexdigest()
-
-
-def restarted(identity: Identity, now: int) -> Identity:
-    """An identity whose proof is looked for anew, as after VerifyEmailIdentity."""
-    return identity if identity.proof.holds else replace(identity, proof=pending(now))
