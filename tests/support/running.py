@@ -133,7 +133,9 @@ def start_server(*words: str, environment: dict[str, str] | None = None) -> Mail
         process.stdout.close()
         process.stderr.close()
         raise AssertionError("no ready line:\n" + "\n".join(log))
-    return Mailstead(process, until(lambda: _started(log)), log)
+    started = until(lambda: _started(log))
+    facts = json.loads((Path(started["data"]) / "server.json").read_text())
+    return Mailstead(process, facts, log)
 
 
 def _started(log: list[str]) -> dict[str, Any] | None:

@@ -11,6 +11,10 @@ from typing import Any
 _HOSTILE = re.compile("[\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069]")
 
 
+SECRETS = ("token", "secret_access_key", "smtp_password")
+"""Facts that stand in ``server.json`` and are not said."""
+
+
 class _Lines(logging.Formatter):
     """One line an event, with what came from outside escaped."""
 
@@ -55,7 +59,8 @@ class Announcer:
     def screen(self, facts: dict[str, Any]) -> None:
         """What people need to know before they begin."""
         if self._as_json:
-            sys.stderr.write(json.dumps({"event": "starting", **facts}) + "\n")
+            shown = {name: value for name, value in facts.items() if name not in SECRETS}
+            sys.stderr.write(json.dumps({"event": "starting", **shown}) + "\n")
             sys.stderr.flush()
             return
         ports = facts["ports"]

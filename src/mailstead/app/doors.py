@@ -9,7 +9,7 @@ from ipaddress import ip_network
 from typing import Any
 
 from mailstead import __version__
-from mailstead.api import iam, iam_policies, sts
+from mailstead.api import iam, iam_policies, route53, sts
 from mailstead.api.admin import Admin
 from mailstead.api.gateway import Gateway
 from mailstead.api.local import PREFIX, Health, LocalApi
@@ -38,6 +38,7 @@ HANDLERS = (
     iam,
     iam_policies,
     sts,
+    route53,
 )
 """The modules whose marked functions serve AWS operations."""
 

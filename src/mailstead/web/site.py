@@ -11,6 +11,7 @@ import json
 from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
 from typing import Any
+from urllib.parse import parse_qs
 
 import jinja2
 from starlette.applications import Starlette
@@ -34,6 +35,7 @@ from mailstead.mail.verification import Verification
 from mailstead.web.auth import COOKIE, SESSION_SECONDS, Sessions
 
 SHOWN = 200
+FORM_LIMIT = 10_000
 EVENT_SECONDS = 15.0
 FOLDER = Path(__file__).parent
 
@@ -189,8 +191,9 @@ class Site:
         """The password's page."""
         if request.method == "GET":
             return self._page("login.html", wrong=False)
-        form = await request.form()
-        cookie = self._sessions.log_in(str(form.get("password", "")))
+        body = (await request.body())[:FORM_LIMIT]
+        given = parse_qs(body.decode("utf-8", "replace")).get("password", [""])
+        cookie = self._sessions.log_in(given[0])
         if cookie is None:
             return self._page("login.html", 403, wrong=True)
         response = RedirectResponse("/", 303)

@@ -2,7 +2,7 @@
 "use strict";
 
 const tabs = [...document.querySelectorAll(".tabs a[href^='#']")];
-const views = tabs.map((tab) => document.querySelector(tab.hash));
+const views = tabs.map((tab) => document.getElementById(`view-${tab.hash.slice(1)}`));
 
 function choose() {
   const wanted = tabs.findIndex((tab) => tab.hash === location.hash);
