@@ -190,6 +190,12 @@ def test_managed_policies(door: Any) -> None:
     assert [one["PolicyArn"] for one in attached] == [arn, SES_FULL]
     assert iam.get_policy(PolicyArn=arn)["Policy"]["AttachmentCount"] == 1
     assert iam.list_entities_for_policy(PolicyArn=arn)["PolicyUsers"][0]["UserName"] == "u"
+    assert iam.list_attached_user_policies(UserName="u", PathPrefix="/x/")["AttachedPolicies"] == []
+    iam.create_policy(PolicyName="Q", PolicyDocument=policy(), Path="/q/")
+    assert [one["PolicyName"] for one in iam.list_policies(PathPrefix="/q/")["Policies"]] == ["Q"]
+    aws = {one["Arn"] for one in iam.list_policies(Scope="AWS")["Policies"]}
+    assert SES_FULL in aws
+    assert arn not in aws
     local = iam.list_policies(Scope="Local", OnlyAttached=True)["Policies"]
     assert [one["PolicyName"] for one in local] == ["P"]
     assert len(iam.list_policies()["Policies"]) > 3
@@ -325,6 +331,19 @@ def test_the_root_user(door: Any) -> None:
     assert used["AccessKeyLastUsed"] == {"ServiceName": "N/A", "Region": "N/A"}
     iam.delete_access_key(AccessKeyId=new["AccessKeyId"])
     assert refused(iam.list_groups_for_user, UserName="x")[0] == "NoSuchEntity"
+
+
+def test_what_the_root_user_cannot_have(door: Any) -> None:
+    iam = door.client("iam")
+
+    def unnamed(params: dict[str, Any], **_: Any) -> None:
+        del params["body"]["UserName"]
+
+    iam.meta.events.register("before-call.iam.ListGroupsForUser", unnamed)
+    code, status, text = refused(iam.list_groups_for_user, UserName="x")
+    # The model itself demands a name here, and in most calls.
+    assert (code, status) == ("ValidationError", 400)
+    assert "Value at 'userName' failed to satisfy constraint: Member must not be null" in text
 
 
 def test_who_am_i_and_sessions(door: Any) -> None:

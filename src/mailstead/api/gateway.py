@@ -214,19 +214,17 @@ def _same_token(held: str | None, presented: str | None) -> bool:
 
 
 class _Body:
-    """A request's body, read once and counted."""
+    """A request's body, counted while it is held."""
 
     def __init__(self, gateway: Gateway, receive: Receive) -> None:
         self._gateway = gateway
         self._receive = receive
-        self._whole: bytes | None = None
         self.held = 0
 
     async def read_into(self, head: Request, limit: int) -> Request:
         """The request with its body; `_Refusal` (413, 503) when there is too much."""
-        if self._whole is None:
-            self._whole = await self._read(head, limit)
-        return Request(head.method, head.path, head.query, head.headers, self._whole)
+        body = await self._read(head, limit)
+        return Request(head.method, head.path, head.query, head.headers, body)
 
     async def _read(self, head: Request, limit: int) -> bytes:
         announced = head.headers.get("content-length", "0")

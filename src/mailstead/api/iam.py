@@ -12,7 +12,6 @@ from urllib.parse import quote
 
 from mailstead.api.operation import Call, operation
 from mailstead.mail import iam_users
-from mailstead.mail.errors import Invalid
 from mailstead.mail.iam import AccessKey, Group, User
 from mailstead.mail.iam_policies import Holder
 from mailstead.mail.model import Scope
@@ -58,20 +57,11 @@ async def named_user(call: Call, p: Params) -> User | None:
     return None if name is None else await call.ports.iam.user(home(call), name)
 
 
-async def certain_user(call: Call, p: Params) -> User:
-    """`named_user` where it cannot be the root user."""
-    user = await named_user(call, p)
-    if user is None:
-        raise Invalid("Must specify userName when calling with non-User credentials",
-                      resource="user", reason="name")  # fmt: skip
-    return user
-
-
 async def holder(call: Call, p: Params) -> Holder:
     """The group or user that a call names."""
     if "GroupName" in p:
         return await call.ports.iam.group(home(call), p["GroupName"])
-    return await certain_user(call, p)
+    return await call.ports.iam.user(home(call), p["UserName"])
 
 
 def page(items: Sequence[tuple[str, Any]], p: Params, member: str) -> dict[str, Any]:
@@ -182,7 +172,7 @@ async def untag_user(call: Call, p: Params) -> None:
 
 @operation("iam", "ListUserTags", resources=user_arn)
 async def list_user_tags(call: Call, p: Params) -> Params:
-    user = await certain_user(call, p)
+    user = await call.ports.iam.user(home(call), p["UserName"])
     rows = [(tag["Key"], tag) for tag in tags_out(dict(sorted(user.tags.items())))]
     return page(rows, p, "Tags")
 
@@ -282,7 +272,7 @@ async def remove_user_from_group(call: Call, p: Params) -> None:
 
 @operation("iam", "ListGroupsForUser", resources=user_arn)
 async def list_groups_for_user(call: Call, p: Params) -> Params:
-    user = await certain_user(call, p)
+    user = await call.ports.iam.user(home(call), p["UserName"])
     found = [await call.ports.store.get(Group, home(call), name) for name in sorted(user.groups)]
     rows = [(group.name, _group_out(group)) for group in found if group is not None]
     return page(rows, p, "Groups")
