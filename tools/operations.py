@@ -61,9 +61,10 @@ def page(operations: Operations, models: Models) -> str:
         parts.append(f"\n## {TITLES[name]}\n")
         parts += section("Served", served)
         parts += section("Not yet", service.operation_names - served)
-        if name in OLDER:
+        older = [old for old in OLDER.get(name, ()) if old.operation in served]
+        if older:
             parts.append("\nOlder clients' bindings, served as well:\n\n")
-            parts += [f"- {old.operation}: `{old.method} {old.uri}`\n" for old in OLDER[name]]
+            parts += [f"- {old.operation}: `{old.method} {old.uri}`\n" for old in older]
     return "".join(parts)
 
 
