@@ -1,7 +1,7 @@
 """Writes the pages of ``docs/`` that are made from the code; ``--check`` fails where one is stale.
 
-    python tools/generate.py            write them
-    python tools/generate.py --check    fail if a page differs from a fresh one
+python tools/generate.py            write them
+python tools/generate.py --check    fail if a page differs from a fresh one
 """
 
 from __future__ import annotations

@@ -74,6 +74,12 @@ def section(title: str, names: Iterable[str]) -> list[str]:
     return [f"\n{title}: {listed}.\n"] if listed else []
 
 
+def fresh() -> str:
+    """The page as the code is now."""
+    models = load_models(MODELS.read_bytes())
+    return page(Operations(HANDLERS, models), models)
+
+
 def main(arguments: list[str]) -> int:
     """Write or check the page; 1 when it is stale."""
     models = load_models(MODELS.read_bytes())

@@ -16,16 +16,18 @@ ROUNDS = 20
 def keep_sending(server: Mailstead, stop: threading.Event, prefix: str, done: list[str]) -> None:
     """Submit until told to stop; ``done`` gets every subject that was answered by 250."""
     number = 0
-    with suppress(OSError, smtplib.SMTPException):
-        with smtplib.SMTP("127.0.0.1", server.ports["mx"], timeout=10) as client:
-            while not stop.is_set():
-                message = EmailMessage()
-                message["From"], message["To"] = "a@b.example", f"u{number % 3}@c{number}.example"
-                message["Subject"] = f"{prefix}-{number}"
-                message.set_content("x")
-                client.send_message(message)
-                done.append(message["Subject"])
-                number += 1
+    with (
+        suppress(OSError, smtplib.SMTPException),
+        smtplib.SMTP("127.0.0.1", server.ports["mx"], timeout=10) as client,
+    ):
+        while not stop.is_set():
+            message = EmailMessage()
+            message["From"], message["To"] = "a@b.example", f"u{number % 3}@c{number}.example"
+            message["Subject"] = f"{prefix}-{number}"
+            message.set_content("x")
+            client.send_message(message)
+            done.append(message["Subject"])
+            number += 1
 
 
 @pytest.mark.slow
@@ -37,7 +39,9 @@ def test_kill_9_loses_no_acknowledged_message(start: Start, tmp_path: Path) -> N
         stop = threading.Event()
         accounts: list[list[str]] = [[], []]
         threads = [
-            threading.Thread(target=keep_sending, args=(server, stop, f"r{round_}t{n}", accounts[n]))
+            threading.Thread(
+                target=keep_sending, args=(server, stop, f"r{round_}t{n}", accounts[n])
+            )
             for n in range(2)
         ]
         for thread in threads:
