@@ -514,7 +514,7 @@ def test_deleting_a_zone(play: Callable[[Scene], None]) -> None:
 def test_a_change_wakes_who_waits(play: Callable[[Scene], None]) -> None:
     async def scene(zones: Zones) -> None:
         async with asyncio.TaskGroup() as group:
-            waiting = group.create_task(zones._wakeups.wait("zones", 5))
+            waiting = group.create_task(zones._wakeups.watch("zones").wait(5))
             await asyncio.sleep(0)
             await zones.create(SCOPE, "example.test", "1")
         assert waiting.result()

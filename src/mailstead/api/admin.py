@@ -92,11 +92,12 @@ class Admin:
         """Wait for what is on its way to an address, so that a read after a send finds it."""
         clock = self.inbox.clock
         until = clock.ticks() + ARRIVING_SECONDS
+        watch = self.inbox.wakeups.watch("emails")
         while clock.ticks() < until:
             waiting = await self.inbox.store.queue(QUEUE_SHOWN)
             if not any(self._on_its_way(entry, address) for entry in waiting):
                 return
-            await self.inbox.wakeups.wait("emails", 0.2)
+            await watch.wait(0.2)
 
     @staticmethod
     def _on_its_way(entry: QueueEntry, address: str) -> bool:

@@ -110,12 +110,13 @@ class Inbox:
         """Emails that match; waits up to so many seconds until there are ``count``."""
         until = self.clock.ticks() + min(max(seconds, 0.0), LONGEST_WAIT)
         wanted = replace(wanted, limit=min(max(wanted.limit, 1), MOST))
+        watch = self.wakeups.watch("emails")
         while True:
             found = await self.store.emails(wanted)
             left = until - self.clock.ticks()
             if left <= 0 or len(found) >= min(count, wanted.limit):
                 return found
-            await self.wakeups.wait("emails", min(left, POLL_SECONDS))
+            await watch.wait(min(left, POLL_SECONDS))
 
     async def read(self, email_id: int) -> tuple[Email, bytes]:
         """One email and its bytes as they arrived."""

@@ -241,13 +241,21 @@ class Workers(Protocol):
         ...
 
 
-class Wakeups(Protocol):
-    """Hints that something changed; a lost one does no harm, since every waiter also polls."""
+class Watch(Protocol):
+    """One waiter's memory of a topic, so that no wake is lost between its looks."""
 
-    def wake(self, topic: str) -> None:
-        """Wake who waits for ``topic``: ``queue``, ``emails``, ``zones``, ``identities``."""
+    async def wait(self, seconds: float) -> bool:
+        """Whether the topic was woken within that time, or since the last wait ended."""
         ...
 
-    async def wait(self, topic: str, seconds: float) -> bool:
-        """Whether it was woken within that time."""
+
+class Wakeups(Protocol):
+    """Hints that something changed; between processes one may be lost, so waiters also poll."""
+
+    def wake(self, topic: str) -> None:
+        """Wake who watches ``topic``: ``queue``, ``emails``, ``zones``, ``identities``."""
+        ...
+
+    def watch(self, topic: str) -> Watch:
+        """Remember what is woken from now on. Watch first, then look, then wait."""
         ...

@@ -7,6 +7,7 @@ import os
 import time
 import uuid
 from base64 import b64encode
+from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
@@ -89,18 +90,38 @@ class LocalWakeups:
     """The Wakeups port inside one process."""
 
     def __init__(self) -> None:
+        self.count: Counter[str] = Counter()
+        """How often each topic was woken."""
         self._events: dict[str, asyncio.Event] = {}
 
     def wake(self, topic: str) -> None:
+        self.count[topic] += 1
         event = self._events.pop(topic, None)
         if event is not None:
             event.set()
 
-    async def wait(self, topic: str, seconds: float) -> bool:
-        event = self._events.setdefault(topic, asyncio.Event())
-        try:
-            async with asyncio.timeout(seconds):
-                await event.wait()
-        except TimeoutError:
-            return False
+    def watch(self, topic: str) -> LocalWatch:
+        return LocalWatch(self, topic)
+
+    def next(self, topic: str) -> asyncio.Event:
+        """What the next wake sets."""
+        return self._events.setdefault(topic, asyncio.Event())
+
+
+class LocalWatch:
+    """The Watch port: a count remembered."""
+
+    def __init__(self, wakeups: LocalWakeups, topic: str) -> None:
+        self._wakeups = wakeups
+        self._topic = topic
+        self._seen = wakeups.count[topic]
+
+    async def wait(self, seconds: float) -> bool:
+        if self._seen == self._wakeups.count[self._topic]:
+            try:
+                async with asyncio.timeout(seconds):
+                    await self._wakeups.next(self._topic).wait()
+            except TimeoutError:
+                return False
+        self._seen = self._wakeups.count[self._topic]
         return True

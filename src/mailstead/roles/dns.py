@@ -78,9 +78,10 @@ class DnsServer:
 
     async def _compile(self) -> None:
         """Make the zones ready after a change, not at the next query."""
+        watch = self._wakeups.watch("zones")
         while True:
             _ = self._zones.compiled
-            await self._wakeups.wait("zones", POLL_SECONDS)
+            await watch.wait(POLL_SECONDS)
 
     def reply(self, packet: bytes, client: str, *, stream: bool) -> bytes | Query | None:
         """What to send back; a Query where the service's names are asked for."""

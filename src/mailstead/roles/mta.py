@@ -25,7 +25,7 @@ from mailstead.mail.delivery import (
 )
 from mailstead.mail.errors import DomainError, Unavailable
 from mailstead.mail.messages import Attempt, Leased, Settlement, Step
-from mailstead.mail.ports import Wakeups
+from mailstead.mail.ports import Wakeups, Watch
 from mailstead.mail.queue import LEASE
 from mailstead.roles.net import OwnPeers
 from mailstead.roles.sender import ConnectFailed, Sender
@@ -79,12 +79,13 @@ class Mta:
     async def run(self) -> None:
         """Deliver until `stop`; then end the attempts under way and settle them."""
         try:
+            watch = self._wakeups.watch("queue")
             async with asyncio.TaskGroup() as settling:
                 settler = settling.create_task(self._settle())
                 async with asyncio.TaskGroup() as group:
                     while not self._stopping:
                         if not await self._start_some(group):
-                            await self._wait()
+                            await self._wait(watch)
                 self._unsettled.set()
                 await settler
         finally:
@@ -96,12 +97,12 @@ class Mta:
         self._wakeups.wake("queue")
         self._unsettled.set()
 
-    async def _wait(self) -> None:
+    async def _wait(self, watch: Watch) -> None:
         due = await self._deliveries.store.next_due()
         now = self._deliveries.clock.now()
         seconds = IDLE_SECONDS if due is None else min(IDLE_SECONDS, (due - now) / 1000)
         # Due, and still nobody could be started: a task that ends wakes us.
-        await self._wakeups.wait("queue", seconds if seconds > 0 else 0.05)
+        await watch.wait(seconds if seconds > 0 else 1.0)
 
     async def _start_some(self, group: asyncio.TaskGroup) -> bool:
         started = False
@@ -129,7 +130,7 @@ class Mta:
             return await self._deliveries.store.lease(now, now + LEASE, [destination], BATCH)
         except Unavailable as error:
             log.error("nothing can be delivered now: %s", error)
-            await self._wakeups.wait("queue", 1.0)
+            await self._wakeups.watch("queue").wait(1.0)
             return []
 
     async def _carry(self, destination: str, leased: list[Leased]) -> None:
