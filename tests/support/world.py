@@ -46,6 +46,7 @@ from mailstead.wire.aws_model import load_models
 from mailstead.wire.lookup import NXDOMAIN, Answer, Question, Record, Status
 
 ACCOUNT, REGION = "111122223333", "us-east-1"
+AMAZON = ServiceNames()
 SCOPE = Scope(ACCOUNT, REGION)
 ROOT = ("AKIAROOTROOTROOTROOT", "root-secret")
 CONSOLE = "http://127.0.0.1:8025"
@@ -154,7 +155,7 @@ class World:
         folder: Path,
         *,
         automatic: bool = False,
-        names: ServiceNames | None = ServiceNames(),  # noqa: B008 - a frozen value
+        names: ServiceNames | None = AMAZON,
         review: str = "PENDING",
     ) -> None:
         self.runner = asyncio.Runner()

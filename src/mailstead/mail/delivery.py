@@ -157,12 +157,15 @@ class Deliveries:
             return await self._bounced(
                 leased, attempts, Reply.of(550, expired[10:], enhanced="4.4.7"), expired, steps
             )
-        due = next_attempt(now, leased.attempts, self.randomness.fraction())
+        due = min(
+            next_attempt(now, leased.attempts, self.randomness.fraction()),
+            leased.message.expires_at,
+        )
         return Settlement(
             leased,
             "deferred",
             text,
-            due=min(due, leased.message.expires_at),
+            due=due,
             attempts=tuple(attempts),
             steps=(*steps, Step(now, "deferred", {"until": due, "reply": text})),
         )
@@ -241,10 +244,13 @@ class Deliveries:
         return passed_on(self.randomness, now, notice)
 
     def _original(self, message: OutboundMessage) -> bytes:
+        identifier = message.message_id
+        if self.names is not None and message.door in (Door.API, Door.SMTP):
+            identifier += f"@{self.names.message_id_domain(message.scope.region)}"
         return (
             f"From: {message.header_from}\r\n"
             f"Subject: {message.subject}\r\n"
-            f"Message-ID: <{message.message_id}>\r\n"
+            f"Message-ID: <{identifier}>\r\n"
         ).encode("utf-8", "replace")
 
 

@@ -326,7 +326,7 @@ def test_where_bounces_go(sender: World) -> None:
 @pytest.mark.parametrize(
     ("headers", "text"),
     [([("Subject", "x")], "Duplicate header 'Subject'."),
-     ([("X", "v" * 995)] + [("X" * 100, "v" * 900)], "Header 'XX"),],
+     ([("X", "v" * 995), ("X" * 100, "v" * 900)], "Header 'XX")],
 )  # fmt: skip
 def test_header_fields_that_are_refused(
     sender: World, headers: list[tuple[str, str]], text: str
