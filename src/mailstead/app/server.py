@@ -187,7 +187,7 @@ class _Server:
                 adapters = Adapters(
                     store, SystemClock(), randomness, LocalWakeups(), ThreadWorkers(pool)
                 )
-                token = self._options.config.api.token or randomness.token(24).hex()
+                token = self._options.config.api.token or _token(folder, randomness)
                 site_url = f"http://127.0.0.1:{bound.console.port if bound.console else 0}"
                 domain = compose(self._options.config, adapters, home, key, lambda: site_url)
                 facts = await self._prepare(folder, domain, bound, token, site_url)
@@ -376,6 +376,14 @@ class _Server:
         wanted = EmailFilter(message_id=message_id)
         if await domain.inbox.find(wanted, seconds=DRAIN_SECONDS):
             self._announcer.welcome(message_id, int((domain.adapters.clock.ticks() - begun) * 1000))
+
+
+def _token(folder: DataFolder, randomness: SystemRandomness) -> str:
+    """The API token of a data folder, made at its first start."""
+    path = folder.path / "api-token"
+    if not path.exists():
+        folder.write_private("api-token", randomness.token(24).hex().encode())
+    return path.read_text().strip()
 
 
 def _shows_demo(options: Options) -> bool:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 from dataclasses import dataclass
+from functools import lru_cache
 
 from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
@@ -86,6 +87,7 @@ def public_record(key: PrivateKey | PublicKey) -> str:
     return f"v=DKIM1; k=rsa; p={base64.b64encode(der).decode()}"
 
 
+@lru_cache(maxsize=1024)
 def parse_key_record(text: bytes) -> KeyRecord:
     """Read a key record. Raises `DkimKeyError` for a revoked or unusable one."""
     try:
