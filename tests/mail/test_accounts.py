@@ -8,7 +8,7 @@ import pytest
 
 from mailstead.mail import accounts
 from mailstead.mail.accounts import SendingLimits
-from mailstead.mail.errors import Invalid, Limit
+from mailstead.mail.errors import Conflict, Invalid, Limit
 from mailstead.mail.model import Account, AccountDetails
 from support.world import DAY, SCOPE, World
 
@@ -48,9 +48,17 @@ def test_a_review_keeps_its_case(world: World) -> None:
     second = world.run(put("PENDING"))
     assert second.details is not None
     assert second.details.case_id == first.details.case_id
+    with pytest.raises(Conflict):
+        world.run(put("PENDING"))
     granted = world.production()
     assert granted.details is not None
     assert granted.details.review == "GRANTED"
+    assert world.run(put("PENDING")).details == granted.details
+
+
+def test_a_review_that_is_granted_at_once(world: World) -> None:
+    put = accounts.put_details(world.store, world.dice, SCOPE, DETAILS, review="GRANTED")
+    assert world.run(put).production
 
 
 def test_the_bucket_may_go_below_zero_and_fills_at_the_rate(world: World) -> None:

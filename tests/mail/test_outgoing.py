@@ -137,7 +137,7 @@ def test_lengths_everywhere(field: str) -> None:
 
 
 def test_lengths_within_the_limit() -> None:
-    raw("From: " + "n" * 310 + " <a@x.test>\nTo: b@x.test\n\nx").check_lengths()
+    raw("From: " + "n" * 309 + " <a@x.test>\nTo: b@x.test\n\nx").check_lengths()
 
 
 def test_size_lines_and_fields_that_may_stand_once() -> None:
@@ -220,6 +220,16 @@ def test_parts_that_are_refused() -> None:
     text = "Unsupported attachment file extension '.Exe'."
     assert refusal(lambda: simple(attachments=(Attachment(b"x", "a.Exe"),))) == text
     assert refusal(lambda: simple(headers=(("a b", "c"),))) == "Illegal header 'a b'."
+
+
+@pytest.mark.parametrize(
+    ("tag", "text"),
+    [(("", ""), "The tag name must be specified."), (("n", ""), "The tag value must be specified."),
+     (("n" * 256, ""), "Tag name cannot exceed 255 characters."),
+     (("n", "v" * 256), "Tag value cannot exceed 255 characters.")],
+)  # fmt: skip
+def test_names_of_tags_come_before_values(tag: tuple[str, str], text: str) -> None:
+    assert refusal(lambda: check_tags([("fine", "v"), tag])) == text
 
 
 def test_tags_of_two_parts() -> None:

@@ -13,7 +13,7 @@ from mailstead.mail.access import Policy
 from mailstead.mail.access_conditions import Context
 from mailstead.mail.errors import DomainError, Invalid, NotFound, Refused, Unavailable
 from mailstead.mail.messages import Door, Signer
-from mailstead.mail.model import Proof, VerificationStatus
+from mailstead.mail.model import MailFrom, Proof, VerificationStatus
 from mailstead.mail.submission import Submission, ask_nobody, submit
 from mailstead.wire.compose import Draft, Text
 from mailstead.wire.message import parse_headers
@@ -212,6 +212,29 @@ def test_a_broken_domain_for_recipients_does_not_end_the_sandbox(world: World) -
 def test_many_recipients_in_the_sandbox_are_refused_by_number(world: World) -> None:
     many = tuple(f"u{number}@x.test" for number in range(80))
     assert refusal(world, raw(to=many)).text == "Recipient count exceeds 50."
+
+
+def test_arns_name_identities_of_ours_that_cover_the_sender(sender: World) -> None:
+    sender.verified("a@example.com")
+    start = "arn:aws:ses:us-east-1:111122223333:identity/"
+    send(sender, raw(source_arn=start + "example.com"))
+    trace = sender.run(sender.store.trace(sender.mail()[0].message.message_id))
+    assert trace.steps[0].detail["identity"] == "example.com"
+    for arn in (start + "b.test", start.replace("us-east-1", "eu-west-1") + "example.com", "x"):
+        error = refusal(sender, raw(source_arn=arn))
+        assert error.reason == "unverified"
+        assert str(error.text).endswith(": Ann <a@example.com>")
+
+
+def test_mail_from_that_must_not_be_replaced(sender: World) -> None:
+    custom = MailFrom("m.example.com", reject_on_mx_failure=True)
+    sender.change("example.com", lambda one: replace(one, mail_from=custom))
+    lost = Proof(VerificationStatus.TEMPORARY_FAILURE)
+    for proof in (Proof(VerificationStatus.PENDING), lost):
+        sender.change(
+            "example.com", lambda one, p=proof: replace(one, mail_from=replace(custom, proof=p))
+        )
+        assert refusal(sender, raw()).text == "DNS setup for MAIL FROM domain is invalid."
 
 
 # Signers and reverse paths

@@ -10,8 +10,8 @@ import pytest
 from mailstead.mail import dkim
 from mailstead.mail.errors import NotFound
 from mailstead.mail.identities import ask_token, set_mail_from
-from mailstead.mail.model import Confirmation, Identity, Proof, VerificationStatus
-from mailstead.mail.verification import exchange_found, judged, link_name, next_look
+from mailstead.mail.model import Confirmation, Dkim, Identity, Proof, VerificationStatus
+from mailstead.mail.verification import dkim_found, exchange_found, judged, link_name, next_look
 from mailstead.wire.lookup import FAILED, NXDOMAIN, Answer, Status
 from support.world import HOUR, SCOPE, START, World
 
@@ -68,6 +68,10 @@ def test_the_soonest_of_several_proofs() -> None:
 )  # fmt: skip
 def test_exactly_one_mx(answer: Answer, found: bool | None) -> None:
     assert exchange_found(answer, MX) is found
+
+
+def test_without_a_key_nothing_is_found() -> None:
+    assert dkim_found(Dkim(), []) is False
 
 
 # A domain
@@ -158,7 +162,8 @@ def test_the_token_alone(world: World) -> None:
 def test_the_mail_from_domain_of_both_kinds(world: World, name: str) -> None:
     world.verified(name)
     identity = world.identity(name)
-    world.run(set_mail_from(world.identities, identity, f"m.{DOMAIN}", reject=False))
+    identity = world.run(set_mail_from(world.identities, identity, f"m.{DOMAIN}", reject=False))
+    assert next_look(replace(identity, proof=Proof())) == MINUTE
     world.dns.records[f"m.{DOMAIN}", "MX"] = ((10, MX),)
     mail_from = world.look(name).mail_from
     assert mail_from is not None

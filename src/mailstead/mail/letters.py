@@ -14,9 +14,9 @@ from urllib.parse import urlencode
 from mailstead.mail.acceptance import PassedOn, passed_on
 from mailstead.mail.identities import Identities, canonical, email_address
 from mailstead.mail.message_ids import new_message_id
-from mailstead.mail.messages import Door, Signer
+from mailstead.mail.messages import Door
 from mailstead.mail.model import Identity, Scope
-from mailstead.mail.service import HOME, ServiceKey
+from mailstead.mail.service import service_signer
 from mailstead.mail.verification import Verification
 from mailstead.wire import compose
 from mailstead.wire.compose import Text
@@ -95,10 +95,7 @@ class Letters:
                 "Auto-Submitted": b"auto-generated",
             },
         )
-        service = await parts.store.get(ServiceKey, HOME, "service")
-        signers: tuple[Signer, ...] = ()
-        if service is not None:
-            signers = (Signer(self.sender_domain, service.key.selectors[0], "service"),)
+        signers = await service_signer(parts.store, self.sender_domain)
         letter = PassedOn(
             scope, Door.SYSTEM, sender, (to,), raw, message_id=message_id, signers=signers
         )

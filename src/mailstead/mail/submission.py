@@ -43,7 +43,7 @@ from mailstead.mail.outgoing import (
 from mailstead.mail.ports import Clock, Randomness, Store, Wakeups
 from mailstead.mail.queue import LIFE
 from mailstead.mail.sending_policies import identity_arn, policies_of
-from mailstead.mail.service import HOME, ServiceKey, ServiceNames
+from mailstead.mail.service import ServiceNames, service_signer
 from mailstead.wire.addresses import Address, Mailbox, domain_key
 from mailstead.wire.message import splice
 
@@ -93,6 +93,13 @@ class _Envelope:
     def identity(self) -> Identity | None:
         """Whose settings count: that of the header From."""
         return self.behind(self.draft.senders[0])
+
+    @property
+    def sender(self) -> Identity:
+        """`identity`, once it was checked that there is one."""
+        found = self.identity
+        assert found is not None
+        return found
 
     @property
     def configuration_set(self) -> str:
@@ -250,8 +257,7 @@ def _check_identities(envelope: _Envelope) -> None:
 
 def _mail_from(parts: Outbound, envelope: _Envelope) -> str:
     """The domain of the reverse paths: the identity's own, else the service's."""
-    identity = envelope.identity
-    custom = identity.mail_from if identity is not None else None
+    custom = envelope.sender.mail_from
     if custom is not None and custom.proof.status is VerificationStatus.SUCCESS:
         return custom.domain
     if custom is not None and custom.reject_on_mx_failure:
@@ -270,7 +276,7 @@ async def _accepted(
     parts: Outbound, submission: Submission, envelope: _Envelope, mail_from: str, counted: int
 ) -> Accepted:
     scope, now = submission.scope, parts.clock.now()
-    draft, identity = envelope.draft, envelope.identity
+    draft, identity = envelope.draft, envelope.sender
     message_id = new_message_id(scope.region, now, parts.randomness.uuid())
     raw = _stamped(parts, draft, scope, message_id, now)
     first = parts.randomness.serial()
@@ -301,7 +307,7 @@ async def _accepted(
             "door": submission.door.value,
             "from": draft.senders[0].written,
             "recipients": addresses,
-            "identity": identity.name if identity is not None else None,
+            "identity": identity.name,
             "size": len(raw),
         },
     )
@@ -309,16 +315,15 @@ async def _accepted(
     return Accepted(message, recipients, raw, (step,), counted)
 
 
-async def _signers(parts: Outbound, identity: Identity | None) -> tuple[Signer, ...]:
+async def _signers(parts: Outbound, identity: Identity) -> tuple[Signer, ...]:
     found: list[Signer] = []
-    if identity is not None:
-        owner = await _signing_identity(parts, identity)
-        if owner is not None and owner.dkim.key is not None:
-            name = owner.name
-            found.append(Signer(name, owner.dkim.key.selectors[0], f"identity:{name}"))
-    service = await parts.store.get(ServiceKey, HOME, "service")
-    if parts.names is not None and service is not None:
-        found.append(Signer(parts.names.domain, service.key.selectors[0], "service"))
+    owner = await _signing_identity(parts, identity)
+    if owner is not None:
+        key = owner.dkim.key
+        assert key is not None
+        found.append(Signer(owner.name, key.selectors[0], f"identity:{owner.name}"))
+    if parts.names is not None:
+        found += await service_signer(parts.store, parts.names.domain)
     return tuple(found)
 
 
