@@ -11,10 +11,10 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parent))
 
-import commands_page  # noqa: E402
-import configuration_page  # noqa: E402
-import operations  # noqa: E402
-import rfcs  # noqa: E402
+import commands_page
+import configuration_page
+import operations
+import rfcs
 
 DOCS = Path(__file__).resolve().parent.parent / "docs"
 PAGES = {
