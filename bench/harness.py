@@ -18,6 +18,15 @@ from cryptography.hazmat.primitives.asymmetric import padding, rsa
 from cryptography.hazmat.primitives.hashes import SHA256
 
 ROOT_KEY = ("AKIABENCHBENCHBENCH0", "bench-secret")
+_COMMAND = (
+    sys.executable,
+    "-m",
+    "mailstead",
+    "serve",
+    "--production",
+    "--verified",
+    "example.test",
+)
 TICKS = os.sysconf("SC_CLK_TCK")
 
 
@@ -31,8 +40,7 @@ def server(*words: str, **environment: str) -> Iterator[tuple[int, dict[str, Any
         key.write_text(":".join(ROOT_KEY))
         log = (Path(folder) / "log").open("w")
         process = subprocess.Popen(
-            [sys.executable, "-m", "mailstead", "serve", "--data", f"{folder}/data"]
-            + ["--root-key", f"@{key}", "--production", "--verified", "example.test", *words],
+            [*_COMMAND, "--data", f"{folder}/data", "--root-key", f"@{key}", *words],
             stdout=subprocess.PIPE,
             stderr=log,
             env=os.environ | ports | environment,

@@ -33,11 +33,8 @@ def visible(facts: dict, after: int, count: int) -> list[dict]:
 def send(facts: dict, count: int) -> None:
     """Hand over so many messages with smtp-source."""
     port = facts["ports"]["submission"][0]
-    subprocess.run(
-        ["smtp-source", "-d", "-s", "20", "-l", "4096", "-m", str(count)]
-        + ["-f", "bench@example.test", "-t", "sink@elsewhere.example", f"127.0.0.1:{port}"],
-        check=True,
-    )
+    words = f"-d -s 20 -l 4096 -m {count} -f bench@example.test -t sink@elsewhere.example"
+    subprocess.run(["smtp-source", *words.split(), f"127.0.0.1:{port}"], check=True)
 
 
 def main() -> None:
@@ -69,8 +66,8 @@ def main() -> None:
             rates.append(count / took)
             costs.append((cpu_seconds(pid) - cpu) / count * 1000)
             print(
-                f"{count} messages: accepted {count / accepted:.0f}/s, all visible {rates[-1]:.0f}/s, "
-                f"{costs[-1]:.3f} CPU ms/message"
+                f"{count} messages: accepted {count / accepted:.0f}/s, "
+                f"all visible {rates[-1]:.0f}/s, {costs[-1]:.3f} CPU ms/message"
             )
     print(f"median: {median(rates):.0f} messages/s, {median(costs):.3f} CPU ms/message")
 

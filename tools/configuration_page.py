@@ -13,9 +13,10 @@ HEAD = """# Configuration
 
 Made by `tools/generate.py` from the code; do not edit it by hand.
 
-No file is needed to start. `mailstead serve --config FILE` reads a TOML file; each key is also a variable with
-two underscores, which wins over the file: `server.hostname` is `MAILSTEAD__SERVER__HOSTNAME`. Lists in a variable
-are separated by commas. An unknown key is an error that names the nearest one.
+No file is needed to start. `mailstead serve --config FILE` reads a TOML file; each key is also a
+variable with two underscores, which wins over the file: `server.hostname` is
+`MAILSTEAD__SERVER__HOSTNAME`. Lists in a variable are separated by commas. An unknown key is an
+error that names the nearest one.
 
 | key | default | meaning |
 |---|---|---|

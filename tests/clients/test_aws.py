@@ -19,6 +19,10 @@ from botocore.exceptions import ClientError
 from support.running import Mailstead, Start, until
 
 SENDER = "noreply@example.test"
+SEED_HTML = (
+    "<html><body><h1>Test Email</h1>"
+    "<p>This is an <strong>Amazon SES</strong> test email!</p></body></html>"
+)
 
 
 def aws(server: Mailstead, *words: str) -> Any:
@@ -48,7 +52,7 @@ def test_the_seeds_shell_script(server: Mailstead, tmp_path: Path) -> None:
 SENDER="noreply@example.test"
 RECIPIENT="yourpersonalemail@gmail.example"
 SUBJECT="Test Email from Amazon SES"
-BODY_HTML="<html><body><h1>Test Email</h1><p>This is an <strong>Amazon SES</strong> test email!</p></body></html>"
+BODY_HTML="BODY"
 AWS_REGION="us-east-1"
 
 aws ses send-email \\
@@ -62,7 +66,7 @@ if [ $? -eq 0 ]; then
 else
     echo "Failed to send email."
 fi
-"""
+""".replace('BODY_HTML="BODY"', f'BODY_HTML="{SEED_HTML}"')
     )
     environment = server.environment()
     environment["PATH"] = f"{Path(sys.executable).parent}:{environment['PATH']}"
