@@ -56,7 +56,11 @@ Change = Create | Replace | Remove
 
 
 class Store(Protocol):
-    """Everything that outlives the process. Both adapters pass one contract suite."""
+    """Everything that outlives the process. Both adapters pass one contract suite.
+
+    Every function raises Unavailable where the disk is full or failing; a write
+    that did has kept nothing.
+    """
 
     async def get(self, kind: type[R], scope: Scope, name: str) -> R | None:
         """The resource of that name, or None."""
@@ -128,8 +132,11 @@ class Store(Protocol):
         """A stored body by its hash."""
         ...
 
-    async def deliver(self, arrivals: Sequence[Arrival]) -> None:
-        """Put received messages into their mailboxes: UID and modseq inside one write."""
+    async def deliver(self, arrivals: Sequence[Arrival], onward: Sequence[Accepted] = ()) -> None:
+        """Put received messages into their mailboxes: UID and modseq inside one write.
+
+        ``onward`` is enqueued in the same write: what goes elsewhere, and answers.
+        """
         ...
 
     async def add_user(self, user: MailUser) -> None:
@@ -140,8 +147,8 @@ class Store(Protocol):
         """The hosted mailbox owner of an address."""
         ...
 
-    async def users(self, domain: str = "") -> list[MailUser]:
-        """Hosted mailbox owners, of one domain where given."""
+    async def users(self, domain: str = "", limit: int = 1_000_000) -> list[MailUser]:
+        """Hosted mailbox owners: of one domain, eldest first, or of all by address."""
         ...
 
     async def replace_password(self, address: str, password_hash: str) -> None:

@@ -6,12 +6,17 @@ any row refers to it; so a sweep can never take what a new reference adopts.
 
 from __future__ import annotations
 
-import os
+import logging
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
+from mailstead.mail.errors import NotFound
 from mailstead.mail.messages import digest
+from mailstead.store import disk
 from mailstead.store.transaction import Transaction
+
+log = logging.getLogger("mailstead.store")
 
 INLINE = 64 * 1024
 """Bytes up to which a body lies in its row."""
@@ -35,29 +40,50 @@ class BodyFiles:
         self._folder = folder
 
     def prepare(self, raw: bytes, serial: int) -> Body:
-        """Write a large body to its file; a small one needs none. Blocks on fsync."""
+        """Write a large body to its file; a small one needs none. Blocks on fsync.
+
+        Unavailable where it can't be written; then nothing is left of it.
+        """
         name = digest(raw)
         if len(raw) <= INLINE:
             return Body(name, len(raw), "", raw)
         place = f"{name.hex()}.{serial:x}"
         target = self._path(place)
-        target.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        draft = target.with_suffix(f"{target.suffix}.draft")
-        with draft.open("wb") as file:
-            file.write(raw)
-            file.flush()
-            os.fsync(file.fileno())
-        draft.rename(target)
-        self._sync_folder(target.parent)
+        try:
+            self._make(target.parent)
+            disk.write_whole(target, raw)
+        except OSError as error:
+            raise disk.unavailable(error, "a message's body could not be written") from error
         return Body(name, len(raw), place, None)
 
     def read(self, place: str) -> bytes:
-        """A body from its file."""
-        return self._path(place).read_bytes()
+        """A body from its file. NotFound when it is gone or not what was written."""
+        try:
+            raw = self._path(place).read_bytes()
+        except FileNotFoundError:
+            raw = b""
+        except OSError as error:
+            raise disk.unavailable(error, "a message's body could not be read") from error
+        if digest(raw).hex() != place.partition(".")[0]:
+            raise NotFound(
+                f"the file of a message's body is gone or damaged: {place}",
+                resource="body",
+                name=place,
+            )
+        return raw
 
     def unlink(self, place: str) -> None:
-        """Delete a file that no row refers to any more."""
-        self._path(place).unlink(missing_ok=True)
+        """Delete a file that no row refers to any more; else the next start's sweep does."""
+        try:
+            self._path(place).unlink(missing_ok=True)
+        except OSError as error:
+            log.warning("the file %s could not be deleted: %s", place, error.strerror)
+
+    def discard(self, bodies: Iterable[Body]) -> None:
+        """Delete the files of bodies whose rows were refused."""
+        for body in bodies:
+            if body.place:
+                self.unlink(body.place)
 
     def sweep(self, known: set[str]) -> int:
         """Delete files that no row knows: an upload whose commit never came. How many."""
@@ -70,16 +96,15 @@ class BodyFiles:
             path.unlink(missing_ok=True)
         return len(strays)
 
+    def _make(self, folder: Path) -> None:
+        if folder.is_dir():
+            return
+        for one in (self._folder, folder):
+            one.mkdir(mode=0o700, exist_ok=True)
+            disk.sync_folder(one.parent)
+
     def _path(self, place: str) -> Path:
         return self._folder / place[:2] / place
-
-    @staticmethod
-    def _sync_folder(folder: Path) -> None:
-        handle = os.open(folder, os.O_RDONLY)
-        try:
-            os.fsync(handle)
-        finally:
-            os.close(handle)
 
 
 async def keep(tx: Transaction, body: Body, files: BodyFiles) -> None:
@@ -113,3 +138,8 @@ async def load(tx: Transaction, name: bytes) -> tuple[bytes | None, str] | None:
     """The inline bytes, or the file's name."""
     rows = await tx.run("SELECT data, place FROM blob WHERE hash = ?1", name)
     return (rows[0][0], rows[0][1]) if rows else None
+
+
+async def places(tx: Transaction) -> set[str]:
+    """The names of all files that rows refer to."""
+    return {row[0] for row in await tx.run("SELECT place FROM blob WHERE place <> ''")}

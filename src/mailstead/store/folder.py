@@ -7,7 +7,14 @@ import os
 from collections.abc import Callable
 from pathlib import Path
 
+from mailstead.store import disk
+
 KEY_BYTES = 32
+NETWORK = {
+    *("afs", "beegfs", "ceph", "cifs", "fuse.glusterfs", "fuse.sshfs", "gfs2", "lustre"),
+    *("ncpfs", "nfs", "nfs4", "ocfs2", "smb3", "smbfs"),
+}
+"""File systems whose locks or shared memory SQLite can't rely on."""
 
 
 class FolderError(Exception):
@@ -27,8 +34,11 @@ class DataFolder:
     def open(cls, path: Path) -> DataFolder:
         """Make the folder where it is missing, and lock it."""
         try:
+            existed = path.exists()
             new = not (path / "mailstead.db").exists()
             path.mkdir(mode=0o700, parents=True, exist_ok=True)
+            if not existed:
+                disk.sync_folder(path.parent)
             lock = os.open(path / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         except OSError as error:
             raise FolderError(
@@ -36,7 +46,11 @@ class DataFolder:
                 "make it writable, or name another with --data DIR"
             ) from None
         try:
+            _refuse_network(path)
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except FolderError:
+            os.close(lock)
+            raise
         except OSError:
             os.close(lock)
             raise FolderError(
@@ -66,18 +80,22 @@ class DataFolder:
 
     def write_private(self, name: str, content: bytes) -> Path:
         """Write a file that only we may read, whole or not at all."""
-        path, draft = self.path / name, self.path / f"{name}.draft"
-        handle = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-        with os.fdopen(handle, "wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        draft.rename(path)
+        path = self.path / name
+        disk.write_whole(path, content)
         return path
 
     def close(self) -> None:
         """Let another server have it."""
         os.close(self._lock)
+
+
+def _refuse_network(path: Path) -> None:
+    kind = disk.filesystem(path)
+    if kind in NETWORK:
+        raise FolderError(
+            f"the data folder {path} lies on a network file system ({kind}), where a database "
+            "can be corrupted: name one on a local disk with --data DIR"
+        )
 
 
 def holder(path: Path) -> str:

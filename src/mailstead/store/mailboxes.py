@@ -204,13 +204,19 @@ async def user(tx: Transaction, address: str) -> MailUser | None:
     return _user(rows[0]) if rows else None
 
 
-async def users(tx: Transaction, domain: str) -> list[MailUser]:
-    """Hosted users, of one domain where given."""
-    rows = await tx.run(
-        f"SELECT {_USER} FROM mail_user "
-        "WHERE kind = 'hosted' AND (?1 = '' OR domain = ?1) ORDER BY address",
-        domain,
-    )
+async def users(tx: Transaction, domain: str, limit: int) -> list[MailUser]:
+    """Hosted users: of one domain the eldest first, else by address."""
+    if domain:
+        rows = await tx.run(
+            f"SELECT {_USER} FROM mail_user WHERE kind = 'hosted' AND domain = ?1 "
+            "ORDER BY id LIMIT ?2",
+            domain,
+            limit,
+        )
+    else:
+        rows = await tx.run(
+            f"SELECT {_USER} FROM mail_user WHERE kind = 'hosted' ORDER BY address LIMIT ?1", limit
+        )
     return [_user(row) for row in rows]
 
 

@@ -7,14 +7,14 @@ are cached: this process is the only one that writes them.
 from __future__ import annotations
 
 import asyncio
-import hashlib
+import logging
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
 import apsw
 
-from mailstead.mail.errors import Invalid, NotFound
+from mailstead.mail.errors import NotFound, Unavailable
 from mailstead.mail.messages import (
     Accepted,
     Arrival,
@@ -31,8 +31,9 @@ from mailstead.mail.messages import (
 from mailstead.mail.model import Resource, Scope
 from mailstead.mail.ports import Change, Randomness, Replace
 from mailstead.store import bodies, mailboxes, queue, resources
-from mailstead.store.bodies import BodyFiles
-from mailstead.store.migration import migrate
+from mailstead.store.bodies import Body, BodyFiles
+from mailstead.store.connection import close_untouched, connect, open_database
+from mailstead.store.disk import Space
 from mailstead.store.sealing import Seal
 from mailstead.store.transaction import Operation, Transaction
 from mailstead.store.writer import SqliteTransaction, Writer, drive
@@ -41,34 +42,19 @@ from mailstead.wire.mime import read_message
 R = TypeVar("R", bound=Resource)
 T = TypeVar("T")
 
-OLDEST_SQLITE = (3, 51, 3)
-"""Earlier ones could corrupt a database between two connections (WAL reset)."""
+log = logging.getLogger("mailstead.store")
+
 CACHED = 200_000
 PAGE = 500
-
-
-def connect(path: str) -> apsw.Connection:
-    """A connection with the settings that durability and speed ask for."""
-    found = tuple(int(part) for part in apsw.sqlite_lib_version().split("."))
-    if found < OLDEST_SQLITE:
-        raise Invalid(
-            f"SQLite {apsw.sqlite_lib_version()} can corrupt a database: "
-            f"install apsw {'.'.join(map(str, OLDEST_SQLITE))} or newer",
-            resource="store",
-        )
-    connection = apsw.Connection(path)
-    connection.set_busy_timeout(5000)
-    for pragma in (
-        "journal_mode = WAL",
-        "synchronous = FULL",
-        "wal_autocheckpoint = 0",
-        "mmap_size = 0",
-        "foreign_keys = ON",
-        "temp_store = MEMORY",
-        "cache_size = -16384",
-    ):
-        connection.execute(f"PRAGMA {pragma}").fetchall()
-    return connection
+_UNREADABLE = (
+    apsw.IOError,
+    apsw.CorruptError,
+    apsw.NotADBError,
+    apsw.CantOpenError,
+    apsw.BusyError,
+    apsw.FullError,
+    apsw.NoMemError,
+)
 
 
 class SqliteStore:
@@ -84,43 +70,101 @@ class SqliteStore:
         self._seal = seal
         self._randomness = randomness
         self.path = folder / "mailstead.db"
-        name = str(self.path)
-        connection = connect(name)
-        self.schema = migrate(connection)
-        self._reader = connect(name)
-        self._slow_reader = connect(name)
+        try:
+            self._connection, self.schema = open_database(self.path)
+            self._reader = connect(self.path)
+            self._slow_reader = connect(self.path)
+        except apsw.Error as error:
+            full = isinstance(error, apsw.FullError)
+            raise Unavailable(f"the database {self.path}: {error}", full=full) from error
         self._slow = asyncio.Lock()
+        self._space = Space(folder)
         self._files = BodyFiles(folder / "bodies")
         self._cache: dict[tuple[str, ...], Any] = {}
-        self.writer = Writer(connection, loop)
-        self._connection = connection
+        self.writer = Writer(self._connection, loop, self._space)
 
     async def start(self) -> None:
         """Put right what an unclean stop left: leases, unseen emails, stray files."""
         await self._write(queue.release)
         await self._write(lambda tx: mailboxes.settle_visibility(tx, self._files))
-        known = {
-            str(row[0]) for row in self._connection.execute("SELECT place FROM blob").fetchall()
-        }
-        await asyncio.to_thread(self._files.sweep, known)
+        rows = await self._read_slowly(
+            lambda tx: tx.run("SELECT place FROM blob WHERE place <> ''")
+        )
+        await asyncio.to_thread(self._files.sweep, {str(row[0]) for row in rows})
 
     def close(self) -> None:
         """Commit what waits, checkpoint, and let the file go."""
         self.writer.stop()
-        self._reader.close()
-        self._slow_reader.close()
-        self._connection.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_TRUNCATE)
-        self._connection.close()
+        if self.writer.failure is None:
+            try:
+                self._connection.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_TRUNCATE)
+            except apsw.BusyError:
+                log.warning("somebody else reads the database: its log stays")
+            except apsw.Error as error:
+                self.writer.fail(error)
+        connections = (self._slow_reader, self._reader, self._connection)
+        if self.writer.failure is not None:
+            # The log stays as it is, which makes the next start check the database.
+            close_untouched(*connections)
+            return
+        for connection in connections:
+            connection.close()
+
+    async def failure(self) -> Unavailable:
+        """Waits until the database fails, which is for ever on most days: why."""
+        await self.writer.failed.wait()
+        assert self.writer.failure is not None
+        return self.writer.failure
 
     def _read(self, operation: Operation[T]) -> T:
-        return drive(operation, SqliteTransaction(self._reader))
+        return self._drive(operation, self._reader)
 
     async def _read_slowly(self, operation: Operation[T]) -> T:
         async with self._slow:
-            return await asyncio.to_thread(drive, operation, SqliteTransaction(self._slow_reader))
+            return await asyncio.to_thread(self._drive, operation, self._slow_reader)
+
+    def _drive(self, operation: Operation[T], connection: apsw.Connection) -> T:
+        try:
+            return drive(operation, SqliteTransaction(connection))
+        except _UNREADABLE as error:
+            if isinstance(error, (apsw.CorruptError, apsw.NotADBError)):
+                self.writer.fail(error)
+            raise Unavailable(f"the database could not be read: {error}") from error
 
     async def _write(self, operation: Operation[T]) -> T:
         return await self.writer.call(operation)
+
+    async def _write_bodies(self, made: Sequence[Body], operation: Operation[T]) -> T:
+        """A write with bodies whose files exist already: without it they go again."""
+        try:
+            return await self._write(operation)
+        except Unavailable as error:
+            # A commit that failed in the middle may stand after all: the next start looks.
+            if error.full:
+                self._files.discard(made)
+            raise
+        except Exception:
+            self._files.discard(made)
+            raise
+
+    async def _prepare(self, raws: Sequence[bytes], *, new: bool = True) -> list[Body]:
+        """Bodies ready for their rows; those of new mail only while there is room."""
+        made: list[Body] = []
+        try:
+            for raw in raws:
+                if new:
+                    self._space.check(len(raw))
+                serial = self._randomness.serial()
+                if len(raw) <= bodies.INLINE:
+                    made.append(self._files.prepare(raw, serial))
+                else:
+                    made.append(await asyncio.to_thread(self._files.prepare, raw, serial))
+        except Unavailable as error:
+            self._files.discard(made)
+            if error.full:
+                self._space.give_up()
+            raise
+        return made
 
     # Resources
 
@@ -170,19 +214,13 @@ class SqliteStore:
     # The queue
 
     async def enqueue(self, accepted: Sequence[Accepted]) -> None:
-        ready = [(one, await self._prepare(one.raw)) for one in accepted]
+        made = await self._prepare([one.raw for one in accepted])
 
         async def operation(tx: Transaction) -> None:
-            for one, body in ready:
+            for one, body in zip(accepted, made, strict=True):
                 await queue.enqueue(tx, one, body, self._files)
 
-        await self._write(operation)
-
-    async def _prepare(self, raw: bytes) -> bodies.Body:
-        serial = self._randomness.serial()
-        if len(raw) <= bodies.INLINE:
-            return self._files.prepare(raw, serial)
-        return await asyncio.to_thread(self._files.prepare, raw, serial)
+        await self._write_bodies(made, operation)
 
     async def destinations(self, now: int, limit: int) -> list[str]:
         return self._read(lambda tx: queue.destinations(tx, now, limit))
@@ -199,21 +237,24 @@ class SqliteStore:
         )
 
     async def settle(self, settlements: Sequence[Settlement]) -> None:
-        ready = [
-            (one, await self._prepare(one.notice.raw) if one.notice else None)
-            for one in settlements
-        ]
+        made = await self._prepare(
+            [one.notice.raw for one in settlements if one.notice is not None], new=False
+        )
 
         async def operation(tx: Transaction) -> None:
-            for one, body in ready:
+            waiting = iter(made)
+            for one in settlements:
+                body = next(waiting) if one.notice is not None else None
                 if not await queue.settle(tx, one):
+                    if body is not None and body.place:
+                        tx.afterwards(lambda place=body.place: self._files.unlink(place))
                     continue
                 if one.arrival:
                     await mailboxes.show(tx, one.arrival, one.leased.message.message_id)
                 if one.notice is not None and body is not None:
                     await queue.enqueue(tx, one.notice, body, self._files)
 
-        await self._write(operation)
+        await self._write_bodies(made, operation)
 
     async def release(self) -> None:
         await self._write(queue.release)
@@ -235,32 +276,22 @@ class SqliteStore:
         if found is None:
             raise NotFound("the message's body is gone", resource="body", name=digest.hex())
         data, place = found
-        raw = data if data is not None else await asyncio.to_thread(self._files.read, place)
-        if place and hashlib.sha256(raw).digest() != digest:
-            raise NotFound(
-                f"the file of a message's body is damaged: {place}",
-                resource="body",
-                name=digest.hex(),
-            )
-        return raw
+        return data if data is not None else await asyncio.to_thread(self._files.read, place)
 
     # Mailboxes
 
-    async def deliver(self, arrivals: Sequence[Arrival]) -> None:
-        ready = [
-            (
-                one,
-                await self._prepare(one.raw),
-                (self._randomness.serial(), self._new_user()),
-            )
-            for one in arrivals
-        ]
+    async def deliver(self, arrivals: Sequence[Arrival], onward: Sequence[Accepted] = ()) -> None:
+        made = await self._prepare([one.raw for one in (*arrivals, *onward)])
+        ids = [(self._randomness.serial(), self._new_user()) for _ in arrivals]
 
         async def operation(tx: Transaction) -> None:
-            for one, body, ids in ready:
-                await mailboxes.deliver(tx, one, body, ids, self._files)
+            waiting = iter(made)
+            for one, pair in zip(arrivals, ids, strict=True):
+                await mailboxes.deliver(tx, one, next(waiting), pair, self._files)
+            for one in onward:
+                await queue.enqueue(tx, one, next(waiting), self._files)
 
-        await self._write(operation)
+        await self._write_bodies(made, operation)
 
     def _new_user(self) -> int:
         # A user's folders take the numbers that follow its own.
@@ -276,8 +307,8 @@ class SqliteStore:
     async def user(self, address: str) -> MailUser | None:
         return self._read(lambda tx: mailboxes.user(tx, address))
 
-    async def users(self, domain: str = "") -> list[MailUser]:
-        return self._read(lambda tx: mailboxes.users(tx, domain))
+    async def users(self, domain: str = "", limit: int = 1_000_000) -> list[MailUser]:
+        return self._read(lambda tx: mailboxes.users(tx, domain, limit))
 
     async def replace_password(self, address: str, password_hash: str) -> None:
         await self._write(lambda tx: mailboxes.replace_password(tx, address, password_hash))

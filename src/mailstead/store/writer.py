@@ -4,11 +4,16 @@ Natural batching: one ``BEGIN IMMEDIATE ... COMMIT`` takes every waiting
 operation, each inside a savepoint of its own so that one that fails takes
 nothing with it. Futures resolve after the commit is on stable storage, in one
 wake-up of the event loop per batch.
+
+A full disk refuses a batch and the next one is tried again. After an I/O error
+or damage nothing is written any more: what Linux does with pages that could not
+be synced is not known, and a repeated sync may "succeed" without them.
 """
 
 from __future__ import annotations
 
 import asyncio
+import logging
 import threading
 from collections.abc import Callable, Coroutine, Sequence
 from dataclasses import dataclass
@@ -18,11 +23,16 @@ from typing import Any, cast
 import apsw
 
 from mailstead.mail.errors import Unavailable
+from mailstead.store import disk
 from mailstead.store.transaction import Operation, Row
+
+log = logging.getLogger("mailstead.store")
 
 BATCH = 500
 """Operations a commit at most, so that the first of them does not wait for ever."""
 CHECKPOINT_PAGES = 1_000
+_WHOLE = (apsw.FullError, apsw.IOError, apsw.CorruptError, apsw.NoMemError)
+"""Errors of the database, not of one operation."""
 
 
 class SqliteTransaction:
@@ -69,32 +79,50 @@ class _Call:
 class Writer:
     """Owns the writing connection."""
 
-    def __init__(self, connection: apsw.Connection, loop: asyncio.AbstractEventLoop) -> None:
+    def __init__(
+        self, connection: apsw.Connection, loop: asyncio.AbstractEventLoop, space: disk.Space
+    ) -> None:
         self._connection = connection
         self._loop = loop
+        self._space = space
         self._calls: SimpleQueue[_Call | None] = SimpleQueue()
-        self._failed: Unavailable | None = None
+        self._closed: Unavailable | None = None
+        self.failure: Unavailable | None = None
+        """Why nothing is written any more."""
+        self.failed = asyncio.Event()
+        """Set once there is a failure."""
         self._thread = threading.Thread(target=self._work, name="store-writer")
         self.commits = 0
         """How many commits were made, for the batch size in ``status``."""
         self.operations = 0
         connection.set_wal_hook(self._count_pages)
         self._wal_pages = 0
+        self._checkpoint_at = CHECKPOINT_PAGES
         self._thread.start()
 
     def call(self, operation: Operation[Any]) -> asyncio.Future[Any]:
-        """The future result of an operation, once committed."""
+        """The future result of an operation, once committed. Unavailable when it can't be."""
         future = self._loop.create_future()
-        if self._failed is not None:
-            future.set_exception(self._failed)
-            return future
-        self._calls.put(_Call(operation, future, []))
+        refusal = self.failure or self._closed
+        if refusal is not None:
+            future.set_exception(refusal)
+        else:
+            self._calls.put(_Call(operation, future, []))
         return future
 
     def stop(self) -> None:
         """Commit what waits, then end the thread."""
-        self._calls.put(None)
-        self._thread.join()
+        if self._closed is None:
+            self._closed = Unavailable("the server is ending")
+            self._calls.put(None)
+            self._thread.join()
+
+    def fail(self, error: apsw.Error) -> None:
+        """Write nothing any more."""
+        if self.failure is None:
+            self.failure = Unavailable(f"the database is failing: {error}")
+            log.error("nothing is written any more, the database is failing: %s", error)
+            self._loop.call_soon_threadsafe(self.failed.set)
 
     def _count_pages(self, _connection: apsw.Connection, _name: str, pages: int) -> int:
         self._wal_pages = pages
@@ -108,8 +136,8 @@ class Writer:
                 continue
             try:
                 self._commit(batch)
-            except apsw.Error as error:
-                self._fail(batch, error)
+            except Exception as error:
+                self._refuse(batch, error)
             self._loop.call_soon_threadsafe(_resolve, batch)
             self._checkpoint()
 
@@ -124,44 +152,64 @@ class Writer:
         return batch, True
 
     def _commit(self, batch: list[_Call]) -> None:
-        execute = self._connection.execute
-        execute("BEGIN IMMEDIATE")
+        if self.failure is not None:
+            # What waited when it failed.
+            raise apsw.IOError(str(self.failure))
+        self._connection.execute("BEGIN IMMEDIATE")
         for call in batch:
-            execute("SAVEPOINT call")
-            try:
-                call.result = drive(call.operation, SqliteTransaction(self._connection, call.after))
-            except (apsw.FullError, apsw.IOError, apsw.CorruptError):
-                raise
-            except Exception as error:
-                call.error = error
-                execute("ROLLBACK TO call")
-            execute("RELEASE call")
-        execute("COMMIT")
+            self._perform(call)
+        self._connection.execute("COMMIT")
         self.commits += 1
         self.operations += len(batch)
 
-    def _fail(self, batch: list[_Call], error: apsw.Error) -> None:
+    def _perform(self, call: _Call) -> None:
+        execute = self._connection.execute
+        execute("SAVEPOINT call")
+        try:
+            call.result = drive(call.operation, SqliteTransaction(self._connection, call.after))
+        except _WHOLE:
+            raise
+        except Exception as error:
+            call.error = error
+            call.after.clear()
+            execute("ROLLBACK TO call")
+        execute("RELEASE call")
+
+    def _refuse(self, batch: list[_Call], error: Exception) -> None:
+        full = _is_full(error, self._connection)
+        if full:
+            self._space.give_up()
+        elif isinstance(error, (apsw.IOError, apsw.CorruptError)):
+            self.fail(error)
+        # SQLite has rolled back by itself after most of these.
         if self._connection.in_transaction:
             self._connection.execute("ROLLBACK")
-        full = isinstance(error, apsw.FullError)
-        unavailable = Unavailable(f"the database could not be written: {error}", full=full)
-        # After a failed fsync Linux may have dropped the pages, and a retry would "succeed".
-        if isinstance(error, (apsw.IOError, apsw.CorruptError)):
-            self._failed = unavailable
+        refusal = Unavailable(f"the database could not be written: {error}", full=full)
         for call in batch:
             call.after.clear()
-            call.error = unavailable
+            call.error = refusal
 
     def _checkpoint(self) -> None:
         # SQLite's automatic checkpoint swallows I/O errors; this one raises them.
-        if self._wal_pages < CHECKPOINT_PAGES or self._failed is not None:
+        if self._wal_pages < self._checkpoint_at or self.failure is not None:
             return
         try:
-            self._connection.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_PASSIVE)
-        except apsw.BusyError:
-            return
+            there, done = self._connection.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_PASSIVE)
         except apsw.Error as error:
-            self._failed = Unavailable(f"the database could not be checkpointed: {error}")
+            there, done = self._wal_pages, 0
+            if _is_full(error, self._connection):
+                self._space.give_up()
+            elif not isinstance(error, apsw.BusyError):
+                self.fail(error)
+        # Under a long reader another look pays only once there is more to do.
+        self._checkpoint_at = CHECKPOINT_PAGES + (there if done < there else 0)
+
+
+def _is_full(error: Exception, connection: apsw.Connection) -> bool:
+    """Whether space is missing: SQLite calls a full quota, or a full disk below its index, I/O."""
+    if isinstance(error, apsw.FullError):
+        return True
+    return isinstance(error, apsw.IOError) and connection.system_errno in disk.FULL
 
 
 def _resolve(batch: list[_Call]) -> None:

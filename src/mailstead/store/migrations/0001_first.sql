@@ -118,7 +118,7 @@ CREATE TABLE mail_user (
   demo INT64 NOT NULL
 ) /*sqlite STRICT */;
 CREATE UNIQUE INDEX mail_user_address ON mail_user (kind, address);
-CREATE INDEX mail_user_domain ON mail_user (kind, domain, address);
+CREATE INDEX mail_user_domain ON mail_user (kind, domain, id);
 
 CREATE TABLE mailbox (
   id INT64 NOT NULL PRIMARY KEY,
@@ -169,6 +169,7 @@ CREATE TABLE email (
   has_attachment INT64
 ) /*sqlite STRICT */;
 CREATE UNIQUE INDEX email_visible ON email (visible) WHERE visible IS NOT NULL;
+CREATE INDEX email_hidden ON email (id) WHERE visible IS NULL;
 CREATE INDEX email_arrival ON email (arrival);
 CREATE INDEX email_user ON email (mail_user, id);
 CREATE INDEX email_message_id ON email (message_id);
