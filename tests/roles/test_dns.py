@@ -25,8 +25,8 @@ from mailstead.mail.service import DkimName, ServiceNames
 from mailstead.mail.zones import Zones
 from mailstead.roles.clock import LocalWakeups, SystemClock, SystemRandomness
 from mailstead.roles.dns import DnsServer
-from mailstead.roles.net import bind
 from mailstead.roles.resolver import CaptureResolver
+from mailstead.roles.sockets import bind_both
 from mailstead.store.sealing import Seal
 from mailstead.store.sqlite import SqliteStore
 from mailstead.wire.dns import Query
@@ -76,8 +76,7 @@ async def staged(folder: Path, **options: Any) -> AsyncIterator[Stage]:
             await store.apply(Create(DkimName(SCOPE, "token", "example.test", KEY)))
             names = options.pop("names", ServiceNames())
             server = DnsServer(zones, names, store, wakeups, **options)
-            udp = bind("dns", 0, HOST, datagram=True)
-            tcp = bind("dns", udp.port, HOST)
+            udp, tcp = bind_both("dns", 0, HOST)
             async with asyncio.TaskGroup() as group:
                 await server.start(udp, tcp, group)
                 try:

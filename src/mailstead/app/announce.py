@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import json
 import logging
+import os
 import re
 import sys
+import time
+from pathlib import Path
 from typing import Any
 
 _HOSTILE = re.compile("[\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069]")
@@ -21,9 +24,10 @@ class _Lines(logging.Formatter):
     def format(self, record: logging.LogRecord) -> str:
         text = record.getMessage()
         line = f"{self.formatTime(record)} {record.levelname.lower():7} {record.name} "
-        line += _HOSTILE.sub(lambda found: f"\\u{ord(found[0]):04x}", text)
+        line += _escaped(text)
         if record.exc_info:
-            line += "\n" + self.formatException(record.exc_info)
+            trace = self.formatException(record.exc_info)
+            line += "".join(f"\n{_escaped(one)}" for one in trace.split("\n"))
         return line
 
 
@@ -40,14 +44,29 @@ class _JsonLines(_Lines):
         return json.dumps(fields)
 
 
+def _escaped(text: str) -> str:
+    return _HOSTILE.sub(lambda found: f"\\u{ord(found[0]):04x}", text)
+
+
+def process_seconds() -> float:
+    """How long this process has been there, its interpreter's start included."""
+    try:
+        # proc(5): the 22nd field, in clock ticks since the machine started.
+        after_name = Path("/proc/self/stat").read_text().rpartition(")")[2].split()
+        begun = int(after_name[19]) / os.sysconf("SC_CLK_TCK")
+        return time.clock_gettime(time.CLOCK_BOOTTIME) - begun
+    except (OSError, AttributeError):
+        return time.process_time()
+
+
 def log_to_stderr(*, as_json: bool) -> None:
     """Send the log to standard error."""
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(_JsonLines() if as_json else _Lines())
     logging.basicConfig(level=logging.INFO, handlers=[handler], force=True)
-    # One line for each request would drown what matters.
-    for name in ("uvicorn", "asyncio"):
-        logging.getLogger(name).setLevel(logging.WARNING)
+    # A line for every request, or for everything that is no HTTP, would drown what matters.
+    logging.getLogger("uvicorn").setLevel(logging.ERROR)
+    logging.getLogger("asyncio").setLevel(logging.WARNING)
 
 
 class Announcer:

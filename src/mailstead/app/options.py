@@ -12,7 +12,7 @@ REGION = "us-east-1"
 
 
 class StartError(Exception):
-    """The server can't start; the text says why and what to do."""
+    """The server can't start, or can't go on; the text says why and what to do."""
 
 
 @dataclass(frozen=True, slots=True)

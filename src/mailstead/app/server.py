@@ -15,37 +15,39 @@ import logging
 import os
 import signal
 import tempfile
-import time
 from base64 import b64encode
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from mailstead import __version__
 from mailstead.app import doors
-from mailstead.app.announce import Announcer, log_to_stderr
+from mailstead.app.announce import Announcer, log_to_stderr, process_seconds
+from mailstead.app.bound import Bound, bind_ports
 from mailstead.app.domain import Adapters, Domain, compose
 from mailstead.app.options import ACCOUNT, REGION, Options, StartError
+from mailstead.app.running import Running
 from mailstead.mail import accounts
 from mailstead.mail.demo import ADDRESS
-from mailstead.mail.errors import DomainError
+from mailstead.mail.errors import DomainError, Unavailable
 from mailstead.mail.iam import new_id
 from mailstead.mail.iam_users import keep_root_key
 from mailstead.mail.messages import EmailFilter
 from mailstead.mail.model import Scope
+from mailstead.mail.reception import is_loopback
 from mailstead.mail.routing import CaptureRouter
 from mailstead.mail.service import ensure_service_key
-from mailstead.roles import net, tls
+from mailstead.roles import tls
 from mailstead.roles.clock import LocalWakeups, SystemClock, SystemRandomness, ThreadWorkers
-from mailstead.roles.dns import DnsServer
-from mailstead.roles.httpd import HttpListener
+from mailstead.roles.crowd import Crowd
 from mailstead.roles.mta import Mta
-from mailstead.roles.net import Binding, Listener, OwnPeers
-from mailstead.roles.smtpd import SmtpPort, mx_port, outside_port
+from mailstead.roles.net import OwnPeers
+from mailstead.roles.smtpd import mx_port, outside_port
+from mailstead.roles.sockets import LOOPBACK, Binding, PortError
 from mailstead.roles.submissiond import submission_port
 from mailstead.roles.verifier import Verifier
+from mailstead.store.connection import DamagedDatabase
 from mailstead.store.folder import DataFolder, FolderError
 from mailstead.store.migration import NewerSchema
 from mailstead.store.sealing import Seal, WrongKey
@@ -55,12 +57,23 @@ from mailstead.wire.sigv4 import smtp_password
 
 log = logging.getLogger("mailstead")
 
-DRAIN_SECONDS = 10.0
-MMAP_THRESHOLD = 131_072
+DRAIN_SECONDS = 5.0
+"""How long deliveries under way may take at the end."""
+WELCOME_SECONDS = 10.0
+_FOR_PEOPLE = (
+    PortError,
+    FolderError,
+    DamagedDatabase,
+    NewerSchema,
+    WrongKey,
+    tls.CertificateError,
+    DomainError,
+    StartError,
+)
 
 
 def run(options: Options) -> None:
-    """Serve until told to stop. StartError when that can't begin."""
+    """Serve until told to stop. StartError when that can't begin, or go on."""
     # Only a process that serves needs it.
     import uvloop
 
@@ -71,56 +84,22 @@ def run(options: Options) -> None:
         else:
             with tempfile.TemporaryDirectory(prefix="mailstead-") as folder:
                 uvloop.run(_Server(options, Path(folder)).serve())
-    except (net.PortError, FolderError, tls.CertificateError, NewerSchema, WrongKey) as error:
-        raise StartError(str(error)) from None
-    except DomainError as error:
-        raise StartError(error.text or type(error).__name__) from None
+    except Exception as error:
+        text = _explained(error)
+        if text is None:
+            raise
+        raise StartError(text) from None
 
 
-@dataclass(slots=True)
-class _Bound:
-    """Every port's sockets."""
-
-    api: Binding | None = None
-    console: Binding | None = None
-    mx: Binding | None = None
-    submission: list[Binding] = field(default_factory=list[Binding])
-    submissions: Binding | None = None
-    dns_udp: Binding | None = None
-    dns_tcp: Binding | None = None
-    outside: Binding | None = None
-
-    def ports(self) -> dict[str, Any]:
-        """The published ports by name."""
-        named: dict[str, Any] = {
-            name: binding.port
-            for name, binding in (
-                ("api", self.api),
-                ("console", self.console),
-                ("mx", self.mx),
-                ("submissions", self.submissions),
-                ("dns", self.dns_udp),
-            )
-            if binding is not None
-        }
-        if self.submission:
-            named["submission"] = [binding.port for binding in self.submission]
-        return named
-
-    def close(self) -> None:
-        """Let every port go."""
-        single = (
-            self.api,
-            self.console,
-            self.mx,
-            self.submissions,
-            self.dns_udp,
-            self.dns_tcp,
-            self.outside,
-        )
-        for binding in (*single, *self.submission):
-            for one in binding.sockets if binding is not None else ():
-                one.close()
+def _explained(error: BaseException) -> str | None:
+    """The words of an error that people can do something about; None for our own bugs."""
+    if isinstance(error, BaseExceptionGroup):
+        texts = [_explained(one) for one in error.exceptions]
+        return texts[0] if None not in texts else None
+    if isinstance(error, Unavailable):
+        what = "make room on its disk" if error.full else "look after its disk"
+        return f"{error}: {what}, and start again. What was acknowledged is kept"
+    return str(error) if isinstance(error, _FOR_PEOPLE) else None
 
 
 class _Server:
@@ -130,13 +109,16 @@ class _Server:
         self._options = options
         self._path = folder
         self._announcer = Announcer(as_json=options.as_json)
-        self._started = time.perf_counter()
         self._stop = asyncio.Event()
+        self._failure: Unavailable | None = None
         self._own = OwnPeers()
 
     async def serve(self) -> None:
-        """From bind to the end."""
-        bound = self._bind()
+        """From bind to the end. Unavailable where the store failed in between."""
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(number, self._stop.set)
+        bound = bind_ports(self._options)
         try:
             folder = DataFolder.open(self._path)
             try:
@@ -146,35 +128,10 @@ class _Server:
                 folder.close()
         finally:
             bound.close()
+        if self._failure is not None:
+            raise self._failure
 
-    def _bind(self) -> _Bound:
-        options, ports = self._options, self._options.config.ports
-        bound = _Bound()
-
-        def one(role: str, port: int, *, datagram: bool = False) -> Binding | None:
-            if role not in options.roles:
-                return None
-            return net.bind(role, port, options.bind, datagram=datagram)
-
-        try:
-            bound.api = one("api", ports.api)
-            bound.console = one("web", ports.console)
-            bound.mx = one("mx", ports.mx)
-            for port in ports.submission:
-                binding = one("submission", port)
-                bound.submission += [binding] if binding is not None else []
-            bound.submissions = one("submission", ports.submissions)
-            bound.dns_udp = one("dns", ports.dns, datagram=True)
-            if bound.dns_udp is not None:
-                bound.dns_tcp = one("dns", bound.dns_udp.port)
-            if "outside" in options.roles:
-                bound.outside = net.bind("outside", 0, net.LOOPBACK[0])
-        except BaseException:
-            bound.close()
-            raise
-        return bound
-
-    async def _with_store(self, folder: DataFolder, bound: _Bound) -> None:
+    async def _with_store(self, folder: DataFolder, bound: Bound) -> None:
         with ThreadPoolExecutor(os.cpu_count() or 2, thread_name_prefix="worker") as pool:
             randomness = SystemRandomness(pool)
             key = folder.secret_key(randomness.token)
@@ -212,7 +169,7 @@ class _Server:
         return Scope(account, region)
 
     async def _prepare(
-        self, folder: DataFolder, domain: Domain, bound: _Bound, token: str, site_url: str
+        self, folder: DataFolder, domain: Domain, bound: Bound, token: str, site_url: str
     ) -> dict[str, Any]:
         """Everything that must be there before ``ready``; the facts of ``server.json``."""
         adapters = domain.adapters
@@ -258,11 +215,11 @@ class _Server:
         return pair
 
     async def _with_domain(
-        self, folder: DataFolder, domain: Domain, bound: _Bound, facts: dict[str, Any]
+        self, folder: DataFolder, domain: Domain, bound: Bound, facts: dict[str, Any]
     ) -> None:
         config = self._options.config
         names = (
-            *net.LOOPBACK,
+            *LOOPBACK,
             "localhost",
             "*.localhost",
             config.server.hostname,
@@ -270,33 +227,32 @@ class _Server:
             *config.server.names,
         )
         context = tls.server_context(
-            folder.path,
+            tls.KeyFolder(folder.path, folder.write_private, domain.adapters.randomness.ec_key),
             config.tls.certificate,
             tuple(dict.fromkeys(names)),
-            domain.adapters.randomness.ec_key,
             domain.adapters.clock.real(),
         )
-        hosts = frozenset({*net.LOOPBACK, "[::1]", "localhost", config.server.hostname})
+        own = (*LOOPBACK, "[::1]", "localhost", config.server.hostname, *config.server.names)
+        hosts = frozenset(name.lower() for name in own)
         site = Site(
             domain.inbox,
             domain.verification,
             password=config.console.password,
-            hosts=hosts | set(config.server.names),
+            hosts=hosts,
             url=facts["console_url"],
             randomness=domain.adapters.randomness,
             clock=domain.adapters.clock,
         )
-        access = doors.LocalAccess(
-            facts["token"], hosts | set(config.server.names), site.one_time_link
-        )
+        access = doors.LocalAccess(facts["token"], hosts, site.one_time_link)
         async with asyncio.TaskGroup() as group:
-            running = _Running(self._options, domain, group)
+            door = doors.submission_door(config, domain)
+            crowd = Crowd(lambda address: is_loopback(address) or door.trusts(address))
+            running = Running(domain, group, crowd)
             running.http(bound.api, lambda: self._api(domain, access), context)
             running.http(bound.console, lambda: site, None)
             settings = doors.smtp_settings(config, context)
             await running.smtp(bound.mx, mx_port(settings, domain.reception, self._own))
             await running.smtp(bound.outside, outside_port(settings, domain.outside))
-            door = doors.submission_door(config, domain)
             for binding in bound.submission:
                 await running.smtp(binding, submission_port(settings, door))
             await running.smtp(
@@ -312,16 +268,13 @@ class _Server:
         self,
         folder: DataFolder,
         domain: Domain,
-        bound: _Bound,
+        bound: Bound,
         facts: dict[str, Any],
-        running: _Running,
+        running: Running,
     ) -> None:
         folder.write_private("server.json", json.dumps(facts).encode())
         self._announcer.screen(facts)
-        loop = asyncio.get_running_loop()
-        for number in (signal.SIGTERM, signal.SIGINT):
-            loop.add_signal_handler(number, self._stop.set)
-        self._announcer.ready(time.perf_counter() - self._started)
+        self._announcer.ready(process_seconds())
         gc.freeze()
         mta = self._mta(domain, bound)
         deliveries = running.background(mta.run()) if "delivery" in self._options.roles else None
@@ -333,6 +286,7 @@ class _Server:
                 domain.adapters.wakeups,
             ).run()
         )
+        running.background(self._watch(domain.adapters.store))
         demo = None
         if _shows_demo(self._options) and folder.new:
             demo = running.background(self._show_demo(domain))
@@ -349,7 +303,12 @@ class _Server:
             deliveries.cancel()
         await running.stop()
 
-    def _mta(self, domain: Domain, bound: _Bound) -> Mta:
+    async def _watch(self, store: SqliteStore) -> None:
+        """End when the store fails: going on would answer everything with an error."""
+        self._failure = await store.failure()
+        self._stop.set()
+
+    def _mta(self, domain: Domain, bound: Bound) -> Mta:
         def port(binding: Binding | None) -> Callable[[], int]:
             return lambda: binding.port if binding is not None else 0
 
@@ -366,7 +325,7 @@ class _Server:
         """Make the demo, and say what became of its message."""
         try:
             password, message_id = await domain.demo.make()
-        except DomainError as error:
+        except (DomainError, Unavailable) as error:
             log.warning("there is no demo: %s", error)
             return
         self._announcer.demo(ADDRESS, password)
@@ -374,7 +333,7 @@ class _Server:
             return
         begun = domain.adapters.clock.ticks()
         wanted = EmailFilter(message_id=message_id)
-        if await domain.inbox.find(wanted, seconds=DRAIN_SECONDS):
+        if await domain.inbox.find(wanted, seconds=WELCOME_SECONDS):
             self._announcer.welcome(message_id, int((domain.adapters.clock.ticks() - begun) * 1000))
 
 
@@ -389,63 +348,3 @@ def _token(folder: DataFolder, randomness: SystemRandomness) -> str:
 def _shows_demo(options: Options) -> bool:
     """Whether a new data folder begins with the demo: not where tests make their own."""
     return options.folder is not None and options.root_key is None
-
-
-class _Running:
-    """What listens and runs, to be stopped together."""
-
-    def __init__(self, options: Options, domain: Domain, group: asyncio.TaskGroup) -> None:
-        self._options = options
-        self._domain = domain
-        self._group = group
-        self._http: list[HttpListener] = []
-        self._smtp: list[Listener] = []
-        self._dns: DnsServer | None = None
-        self._tasks: list[asyncio.Task[None]] = []
-
-    def http(self, binding: Binding | None, app: Callable[[], Any], context: Any) -> None:
-        """Serve an application on a port."""
-        if binding is None:
-            return
-        listener = HttpListener(binding, app(), context)
-        listener.start(self._group)
-        self._http.append(listener)
-
-    async def smtp(self, binding: Binding | None, port: SmtpPort, context: Any = None) -> None:
-        """Serve SMTP on a port."""
-        if binding is None:
-            return
-        listener = Listener(binding, port.serve, self._group)
-        await listener.start(context)
-        self._smtp.append(listener)
-
-    async def dns(self, udp: Binding | None, tcp: Binding | None) -> None:
-        """Serve DNS on a port."""
-        if udp is None or tcp is None:
-            return
-        adapters = self._domain.adapters
-        self._dns = DnsServer(
-            self._domain.zones, self._domain.names, adapters.store, adapters.wakeups
-        )
-        await self._dns.start(udp, tcp, self._group)
-
-    def background(self, work: Any) -> asyncio.Task[None]:
-        """Run something until the end."""
-        task: asyncio.Task[None] = self._group.create_task(work)
-        self._tasks.append(task)
-        return task
-
-    async def stop(self) -> None:
-        """Accept no more, let what runs end, then end the rest."""
-        for listener in (*self._http, *self._smtp):
-            listener.stop()
-        if self._dns is not None:
-            self._dns.stop()
-        with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(DRAIN_SECONDS):
-                for listener in self._http:
-                    await listener.drained()
-                for listener in self._smtp:
-                    await listener.drained()
-        for task in self._tasks:
-            task.cancel()

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from datetime import datetime, timedelta
-from ipaddress import ip_address
-from pathlib import Path
+from ipaddress import ip_address, ip_network
 
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
@@ -15,6 +14,7 @@ from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 CA_YEARS = 10
 LEAF_DAYS = 397
 """What clients accept at most for a leaf."""
+LOOPBACK = (ip_network("127.0.0.0/8"), ip_network("::1/128"))
 _CA_USAGE = x509.KeyUsage(
     digital_signature=True,
     key_cert_sign=True,
@@ -28,25 +28,73 @@ _CA_USAGE = x509.KeyUsage(
 )
 
 
-def expiry(pem: bytes) -> datetime:
-    """When the first certificate of a chain ends."""
-    return x509.load_pem_x509_certificates(pem)[0].not_valid_after_utc
+class Authority:
+    """The local CA: its certificate and key, as PEM."""
+
+    def __init__(self, certificate: bytes, key: bytes) -> None:
+        self.pem = certificate
+        self.key_pem = key
+        self.certificate = x509.load_pem_x509_certificate(certificate)
+        self.key = _load(key)
+
+    def serves(self, names: Sequence[str], today: datetime) -> bool:
+        """Whether it may sign for all these names, for as long as a leaf lives."""
+        if today + timedelta(days=LEAF_DAYS) > self.certificate.not_valid_after_utc:
+            return False
+        try:
+            found = self.certificate.extensions.get_extension_for_class(x509.NameConstraints)
+        except x509.ExtensionNotFound:
+            return False
+        return set(_trees(names)) <= set(found.value.permitted_subtrees or ())
 
 
-def make(folder: Path, names: Sequence[str], new_key: Callable[[], bytes], today: datetime) -> None:
-    """Write ``tls.pem`` (leaf, CA, key), under a CA that is made where it is missing."""
-    ca_path, key_path = folder / "ca.pem", folder / "ca.key"
-    if not (ca_path.exists() and key_path.exists()):
-        ca_pem = new_key()
-        _private(key_path, ca_pem)
-        ca_path.write_bytes(_pem(_ca(_load(ca_pem), today)))
-    ca = x509.load_pem_x509_certificate(ca_path.read_bytes())
-    leaf_pem = new_key()
-    leaf = _leaf(ca, _load(key_path.read_bytes()), _load(leaf_pem), names, today)
-    _private(folder / "tls.pem", _pem(leaf) + ca_path.read_bytes() + leaf_pem)
+def authority(pem: bytes, key: bytes) -> Authority | None:
+    """A CA read back; None for what is damaged, or does not belong together."""
+    try:
+        found = Authority(pem, key)
+    except ValueError:
+        return None
+    return found if found.certificate.public_key() == found.key.public_key() else None
 
 
-def _ca(key: EllipticCurvePrivateKey, today: datetime) -> x509.Certificate:
+def new_authority(names: Sequence[str], key: bytes, today: datetime) -> Authority:
+    """A new CA, which can vouch for these names and loopback addresses and for nothing else."""
+    return Authority(_pem(_ca(_load(key), names, today)), key)
+
+
+def new_leaf(ca: Authority, names: Sequence[str], key: bytes, today: datetime) -> bytes:
+    """Leaf, CA and key, as TLS ports read them."""
+    return _pem(_leaf(ca.certificate, ca.key, _load(key), names, today)) + ca.pem + key
+
+
+def leaf_serves(pem: bytes, ca: Authority, names: Sequence[str], until: datetime) -> bool:
+    """Whether a leaf is of that CA, for these names, and valid until then."""
+    try:
+        leaf, issuer, *_ = x509.load_pem_x509_certificates(pem)
+        _load(pem)
+    except ValueError:
+        return False
+    if issuer != ca.certificate or leaf.not_valid_after_utc < until:
+        return False
+    found = leaf.extensions.get_extension_for_class(x509.SubjectAlternativeName)
+    return set(found.value) == set(map(_general_name, names))
+
+
+def _trees(names: Sequence[str]) -> list[x509.GeneralName]:
+    """What a CA may vouch for: loopback, and these names with all below them."""
+    trees: list[x509.GeneralName] = [x509.IPAddress(network) for network in LOOPBACK]
+    for name in names:
+        found = _general_name(name.removeprefix("*."))
+        if isinstance(found, x509.DNSName):
+            trees.append(found)
+        else:
+            address = ip_address(name)
+            if not address.is_loopback:
+                trees.append(x509.IPAddress(ip_network(address)))
+    return list(dict.fromkeys(trees))
+
+
+def _ca(key: EllipticCurvePrivateKey, names: Sequence[str], today: datetime) -> x509.Certificate:
     name = _subject("mailstead local CA")
     return (
         _builder(key, today, days=365 * CA_YEARS)
@@ -54,6 +102,7 @@ def _ca(key: EllipticCurvePrivateKey, today: datetime) -> x509.Certificate:
         .issuer_name(name)
         .add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
         .add_extension(_CA_USAGE, critical=True)
+        .add_extension(x509.NameConstraints(_trees(names), None), critical=True)
         .add_extension(x509.SubjectKeyIdentifier.from_public_key(key.public_key()), critical=False)
         .sign(key, hashes.SHA256())
     )
@@ -110,8 +159,3 @@ def _load(pem: bytes) -> EllipticCurvePrivateKey:
 
 def _pem(certificate: x509.Certificate) -> bytes:
     return certificate.public_bytes(serialization.Encoding.PEM)
-
-
-def _private(path: Path, content: bytes) -> None:
-    path.touch(mode=0o600)
-    path.write_bytes(content)

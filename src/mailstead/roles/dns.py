@@ -15,7 +15,8 @@ from mailstead.mail.ports import Store, Wakeups
 from mailstead.mail.reception import is_loopback
 from mailstead.mail.service import ServiceNames
 from mailstead.mail.zones import Zones
-from mailstead.roles.net import Binding, Connection, Listener
+from mailstead.roles.net import Connection, Listener
+from mailstead.roles.sockets import Binding
 from mailstead.wire.dns import Frames, Query, answer, frame, refusal, response
 
 log = logging.getLogger("mailstead.dns")
@@ -75,6 +76,11 @@ class DnsServer:
             self._listener.stop()
         if self._task is not None:
             self._task.cancel()
+
+    async def drained(self, seconds: float) -> None:
+        """Wait for the TCP clients' last answers."""
+        if self._listener is not None:
+            await self._listener.drained(seconds)
 
     async def _compile(self) -> None:
         """Make the zones ready after a change, not at the next query."""

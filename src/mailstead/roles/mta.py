@@ -2,7 +2,9 @@
 
 A destination is carried by a few tasks at most, each on one connection that is
 used for message after message. While one message is on the wire the next ones
-are being signed; settlements ride together into the store's next commit.
+are being signed; settlements ride together into the store's next commit. While
+the store takes no writes nothing is leased, and what was sent waits to be
+settled: sending on would only make duplicates.
 """
 
 from __future__ import annotations
@@ -12,26 +14,16 @@ import logging
 import ssl
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
 
-from mailstead.mail.delivery import (
-    Deliveries,
-    Hop,
-    MissingKey,
-    Prepared,
-    Route,
-    Router,
-    Unroutable,
-)
+from mailstead.mail.delivery import Deliveries, MissingKey, Prepared, Router
 from mailstead.mail.errors import DomainError, Unavailable
-from mailstead.mail.messages import Attempt, Leased, Settlement, Step
+from mailstead.mail.messages import Leased, Settlement
 from mailstead.mail.ports import Wakeups, Watch
 from mailstead.mail.queue import LEASE
+from mailstead.roles.carrier import Carrier
 from mailstead.roles.net import OwnPeers
-from mailstead.roles.sender import ConnectFailed, Sender
-from mailstead.wire.addresses import Address, parse_path
-from mailstead.wire.smtp import Reply, SmtpError
-from mailstead.wire.smtp_client import Envelope, RecipientOutcome, Stage, Transaction
+from mailstead.roles.sender import Patience
+from mailstead.wire.smtp import Reply
 
 log = logging.getLogger("mailstead.mta")
 
@@ -43,16 +35,15 @@ BATCH = 20
 """Recipients leased at a time."""
 IDLE_SECONDS = 30.0
 """How often the queue is looked at without a hint."""
-MESSAGES_A_CONNECTION = 1000
-
-
-@dataclass(slots=True)
-class _Tried:
-    """What trying a recipient gave so far."""
-
-    reply: Reply
-    attempts: list[Attempt] = field(default_factory=list[Attempt])
-    arrival: str = ""
+DOT_SECONDS = LEASE / 1000 - 605.0
+"""How long after its lease a message's final dot may go out: a host may answer it 10 minutes
+later (RFC 5321 4.5.3.2.6), and the lease must last until then, with 5 seconds to settle."""
+BEGIN_SECONDS = DOT_SECONDS / 2
+"""How long after its lease a message may still be begun; else it is given back."""
+PAUSE_SECONDS = 2.0
+"""How often a store that takes no writes is tried again."""
+NOT_BEGUN = Reply.of(451, "The host was busy with earlier messages", enhanced="4.4.1")
+OUR_FAULT = Reply.of(451, "The message could not be handled here", enhanced="4.3.0")
 
 
 class Mta:
@@ -65,37 +56,64 @@ class Mta:
         wakeups: Wakeups,
         context: ssl.SSLContext,
         own: OwnPeers,
+        *,
+        patience: Patience | None = None,
+        pause_seconds: float = PAUSE_SECONDS,
     ) -> None:
-        self._own = own
         self._deliveries = deliveries
         self._router = router
         self._wakeups = wakeups
         self._context = context
+        self._own = own
+        self._patience = patience or Patience()
+        self._pause_seconds = pause_seconds
+        self._now = asyncio.get_running_loop().time
         self._active: Counter[str] = Counter()
         self._settled: list[Settlement] = []
         self._unsettled = asyncio.Event()
-        self._stopping = False
+        self._stopped = asyncio.Event()
+        self._paused = False
+        self._kept = False
+        """Attempts wait for space to be settled: until then nothing is leased again."""
 
     async def run(self) -> None:
         """Deliver until `stop`; then end the attempts under way and settle them."""
-        try:
-            watch = self._wakeups.watch("queue")
-            async with asyncio.TaskGroup() as settling:
-                settler = settling.create_task(self._settle())
-                async with asyncio.TaskGroup() as group:
-                    while not self._stopping:
-                        if not await self._start_some(group):
-                            await self._wait(watch)
-                self._unsettled.set()
-                await settler
-        finally:
-            self._stopping = True
+        watch = self._wakeups.watch("queue")
+        async with asyncio.TaskGroup() as settling:
+            settler = settling.create_task(self._settle())
+            async with asyncio.TaskGroup() as group:
+                while not self._stopped.is_set():
+                    await self._look(group, watch)
+            self._unsettled.set()
+            await settler
 
     def stop(self) -> None:
         """Lease nothing more."""
-        self._stopping = True
+        self._stopped.set()
         self._wakeups.wake("queue")
         self._unsettled.set()
+
+    async def _look(self, group: asyncio.TaskGroup, watch: Watch) -> None:
+        try:
+            if self._kept:
+                await self._nap()
+            elif not await self._start_some(group):
+                await self._wait(watch)
+        except Unavailable as error:
+            await self._pause(error)
+
+    async def _pause(self, error: Unavailable) -> None:
+        if not self._paused:
+            log.error("delivery waits: %s", error)
+        self._paused = True
+        await self._nap()
+
+    async def _nap(self) -> None:
+        try:
+            async with asyncio.timeout(self._pause_seconds):
+                await self._stopped.wait()
+        except TimeoutError:
+            return
 
     async def _wait(self, watch: Watch) -> None:
         due = await self._deliveries.store.next_due()
@@ -121,129 +139,74 @@ class Mta:
 
     def _has_place(self, destination: str) -> bool:
         return (
-            not self._stopping and self._active[destination] < EACH and self._active.total() < TOTAL
+            not self._stopped.is_set()
+            and self._active[destination] < EACH
+            and self._active.total() < TOTAL
         )
 
     async def _lease(self, destination: str) -> list[Leased]:
         now = self._deliveries.clock.now()
-        try:
-            return await self._deliveries.store.lease(now, now + LEASE, [destination], BATCH)
-        except Unavailable as error:
-            log.error("nothing can be delivered now: %s", error)
-            await self._wakeups.watch("queue").wait(1.0)
-            return []
+        leased = await self._deliveries.store.lease(now, now + LEASE, [destination], BATCH)
+        if self._paused:
+            self._paused = False
+            log.info("delivery goes on")
+        return leased
 
     async def _carry(self, destination: str, leased: list[Leased]) -> None:
-        sender: Sender | None = None
+        carrier = Carrier(self._deliveries, self._router, self._context, self._own, self._patience)
         try:
             while leased:
-                sender = await self._send_batch(leased, sender)
-                leased = [] if self._stopping else await self._lease(destination)
+                await self._send_batch(leased, carrier)
+                leased = [] if self._stopped.is_set() else await self._lease(destination)
+        except Unavailable as error:
+            log.error("delivery to %s stops: %s", destination, error)
         except Exception:
             log.exception("delivery to %s failed; its leases will run out", destination)
         finally:
             self._active[destination] -= 1
             if not self._active[destination]:
                 del self._active[destination]
+            self._unsettled.set()
             self._wakeups.wake("queue")
-            if sender is not None:
-                await sender.quit()
+            await carrier.end()
 
-    async def _send_batch(self, leased: Sequence[Leased], sender: Sender | None) -> Sender | None:
+    async def _send_batch(self, leased: Sequence[Leased], carrier: Carrier) -> None:
+        leased_at = self._now()
         async with asyncio.TaskGroup() as signing:
             prepared = [signing.create_task(self._prepare(one)) for one in leased]
             for one, ready in zip(leased, prepared, strict=True):
-                sender = await self._send(one, await ready, sender)
-        return sender
+                # The next start makes leased ones due at once.
+                if self._stopped.is_set():
+                    break
+                if self._now() > leased_at + BEGIN_SECONDS:
+                    now = self._deliveries.clock.now()
+                    self._add(Settlement(one, "deferred", str(NOT_BEGUN), due=now))
+                else:
+                    dot_by = leased_at + DOT_SECONDS
+                    self._add(await self._attempt(one, await ready, carrier, dot_by))
 
-    async def _prepare(self, leased: Leased) -> Prepared | MissingKey | DomainError:
+    async def _prepare(self, leased: Leased) -> Prepared | Exception:
         try:
             return await self._deliveries.prepare(leased)
-        except (MissingKey, DomainError) as error:
+        except Exception as error:
             return error
 
-    async def _send(
-        self, leased: Leased, prepared: Prepared | Exception, sender: Sender | None
-    ) -> Sender | None:
-        if isinstance(prepared, Exception):
-            reply = Reply.of(550, str(prepared), enhanced="5.7.0")
-            self._add(await self._deliveries.settle(leased, (), reply, ()))
-            return sender
-        route = await self._router.route(leased.recipient.address, leased.message.door)
-        steps = list(prepared.steps)
-        if isinstance(route, Unroutable):
-            self._add(await self._deliveries.settle(leased, (), route.reply, steps))
-            return sender
-        hosts = [f"{hop.host} [{hop.address}]:{hop.port}" for hop in route.hops]
-        steps.append(Step(self._deliveries.clock.now(), "routed", {"hosts": hosts}))
-        tried, sender = await self._try(leased, prepared, route, sender)
-        settlement = await self._deliveries.settle(leased, tried.attempts, tried.reply, steps)
-        self._add(settlement, tried.arrival)
-        return sender
+    async def _attempt(
+        self, leased: Leased, prepared: Prepared | Exception, carrier: Carrier, dot_by: float
+    ) -> Settlement:
+        if isinstance(prepared, Prepared):
+            try:
+                return await carrier.carry(leased, prepared, dot_by)
+            except Exception as error:
+                prepared = error
+        return await self._deliveries.settle(leased, (), _our_reply(leased, prepared), ())
 
-    async def _try(
-        self, leased: Leased, prepared: Prepared, route: Route, sender: Sender | None
-    ) -> tuple[_Tried, Sender | None]:
-        tried = _Tried(Reply.of(451, "No host could be tried", enhanced="4.4.1"))
-        for hop in route.hops:
-            if sender is not None and (
-                not sender.usable or sender.hop != hop or sender.sent >= MESSAGES_A_CONNECTION
-            ):
-                await sender.quit()
-                sender = None
-            if sender is None:
-                try:
-                    sender = await Sender.connect(
-                        hop, self._deliveries.hostname, self._context, self._own
-                    )
-                except ConnectFailed as error:
-                    tried.reply = Reply.of(451, f"{hop.host}: {error}", enhanced="4.4.1")
-                    tried.attempts.append(self._attempt(leased, hop, None, (), tried.reply))
-                    continue
-            transaction = await self._hand_over(prepared, sender)
-            [outcome] = transaction.outcomes
-            tried.reply = outcome.reply
-            tried.attempts.append(
-                self._attempt(leased, hop, sender.tls, transaction.replies, outcome.reply)
-            )
-            if route.own and outcome.reply.accepted:
-                tried.arrival = outcome.reply.text.rpartition(" ")[2]
-            if not transaction.reusable:
-                sender.abort()
-                sender = None
-            # Another host is only asked when this one could not be talked to.
-            if outcome.remote:
-                break
-        return tried, sender
-
-    async def _hand_over(self, prepared: Prepared, sender: Sender) -> Transaction:
-        recipient = parse_path(prepared.recipient, utf8=True)
-        path = parse_path(prepared.reverse_path, utf8=True) if prepared.reverse_path else None
-        try:
-            return await sender.send(Envelope(path, (recipient,), prepared.data))
-        except SmtpError as error:
-            return _unsendable(recipient, error)
-
-    def _attempt(
-        self, leased: Leased, hop: Hop, tls: str | None, replies: Sequence[str], reply: Reply
-    ) -> Attempt:
-        kinds = {2: "delivered", 5: "bounced"}
-        return Attempt(
-            at=self._deliveries.clock.now(),
-            recipient=leased.recipient.address,
-            host=hop.host,
-            address=f"{hop.address}:{hop.port}",
-            tls=tls,
-            replies=tuple(replies),
-            outcome=kinds.get(reply.code // 100, "deferred"),
-        )
-
-    def _add(self, settlement: Settlement, arrival: str = "") -> None:
-        self._settled.append(replace(settlement, arrival=arrival) if arrival else settlement)
+    def _add(self, settlement: Settlement) -> None:
+        self._settled.append(settlement)
         self._unsettled.set()
 
     async def _settle(self) -> None:
-        while not (self._stopping and not self._active and not self._settled):
+        while self._settled or self._active or not self._stopped.is_set():
             await self._unsettled.wait()
             self._unsettled.clear()
             batch, self._settled = self._settled, []
@@ -252,10 +215,36 @@ class Mta:
             try:
                 await self._deliveries.store.settle(batch)
             except Unavailable as error:
-                # The leases run out, and the recipients are tried again: at least once.
-                log.error("attempts could not be settled: %s", error)
-                continue
-            self._report(batch)
+                await self._settle_later(batch, error)
+            except Exception:
+                log.exception("%d attempts could not be settled together", len(batch))
+                await self._settle_singly(batch)
+            else:
+                self._kept = False
+                self._report(batch)
+
+    async def _settle_later(self, batch: list[Settlement], error: Unavailable) -> None:
+        """Keep them until there is space; else they would be sent again once their lease ends."""
+        if error.full and not self._stopped.is_set():
+            self._kept = True
+            await self._pause(error)
+            self._settled[:0] = batch
+            self._unsettled.set()
+        else:
+            log.error("%d attempts could not be settled: %s", len(batch), error)
+
+    async def _settle_singly(self, batch: Sequence[Settlement]) -> None:
+        for one in batch:
+            try:
+                await self._deliveries.store.settle([one])
+            except Exception:
+                log.exception(
+                    "%s to %s could not be settled; its lease will run out",
+                    one.leased.message.message_id,
+                    one.leased.recipient.address,
+                )
+            else:
+                self._report([one])
 
     def _report(self, batch: Sequence[Settlement]) -> None:
         for one in batch:
@@ -272,8 +261,14 @@ class Mta:
             self._wakeups.wake("queue")
 
 
-def _unsendable(recipient: Address, error: SmtpError) -> Transaction:
-    """The outcome of a message that SMTP can't carry."""
-    reply = Reply.of(550, f"The message can't be sent: {error}", enhanced="5.6.0")
-    outcome = RecipientOutcome(recipient, reply, Stage.DATA, remote=True)
-    return Transaction((outcome,), (), reusable=True)
+def _our_reply(leased: Leased, error: Exception) -> Reply:
+    """What a recipient gets that could not be sent because of something here."""
+    message_id = leased.message.message_id
+    if isinstance(error, (MissingKey, DomainError)):
+        return Reply.of(550, str(error), enhanced="5.7.0")
+    if isinstance(error, Unavailable):
+        log.error("%s is tried later: %s", message_id, error)
+    else:
+        # Tried again like any other trouble, and returned to its sender in the end.
+        log.error("%s could not be handled", message_id, exc_info=error)
+    return OUR_FAULT

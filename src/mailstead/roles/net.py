@@ -8,24 +8,19 @@ bytes that came in clear before stay with the session, which drops them.
 from __future__ import annotations
 
 import asyncio
-import errno
 import logging
-import socket
 import ssl
 from collections.abc import Callable, Coroutine
-from dataclasses import dataclass
 from typing import cast
+
+from mailstead.roles.crowd import Crowd
+from mailstead.roles.sockets import BACKLOG, Binding, listen
 
 log = logging.getLogger("mailstead.net")
 
-LOOPBACK = ("127.0.0.1", "::1")
 PAUSE_ABOVE = 256 * 1024
 """Unread octets at which reading from the peer stops."""
-BACKLOG = 1024
-
-
-class PortError(Exception):
-    """A port can't be opened; the text names it, its role and the way out."""
+HANDSHAKE_SECONDS = 30.0
 
 
 class PeerGone(Exception):
@@ -154,7 +149,9 @@ class Connection(asyncio.Protocol):
             async with asyncio.timeout(timeout):
                 await self._drained
         except TimeoutError:
-            raise PeerGone(silent=True) from None
+            # What it did not take would else be kept for ever.
+            self.abort()
+            raise PeerGone from None
 
     async def start_tls(
         self, context: ssl.SSLContext, *, server_side: bool, host: str | None = None
@@ -163,6 +160,7 @@ class Connection(asyncio.Protocol):
         assert self._transport is not None
         self._chunks.clear()
         self._size = 0
+        self._paused = False
         try:
             transport = await self._loop.start_tls(
                 self._transport,
@@ -170,7 +168,7 @@ class Connection(asyncio.Protocol):
                 context,
                 server_side=server_side,
                 server_hostname=host,
-                ssl_handshake_timeout=30,
+                ssl_handshake_timeout=HANDSHAKE_SECONDS,
             )
         except (OSError, ssl.SSLError, TimeoutError, ConnectionError):
             self.abort()
@@ -212,77 +210,31 @@ class Connection(asyncio.Protocol):
 Handler = Callable[[Connection], Coroutine[None, None, None]]
 
 
-@dataclass(frozen=True, slots=True)
-class Binding:
-    """Sockets of one port, bound and not yet listening."""
-
-    role: str
-    port: int
-    sockets: tuple[socket.socket, ...]
-
-
-def bind(role: str, port: int, address: str, *, datagram: bool = False) -> Binding:
-    """Bind a port on loopback, both families, or on the address given.
-
-    A missing IPv6 loopback is no error; PortError names the port and what to do.
-    """
-    kind = socket.SOCK_DGRAM if datagram else socket.SOCK_STREAM
-    hosts = LOOPBACK if address in ("", "127.0.0.1", "localhost") else (address,)
-    bound: list[socket.socket] = []
-    for host in hosts:
-        family = socket.AF_INET6 if ":" in host else socket.AF_INET
-        try:
-            one = socket.socket(family, kind)
-        except OSError:
-            if host == "::1":
-                continue
-            raise
-        if not datagram:
-            one.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        if family == socket.AF_INET6:
-            one.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
-        one.setblocking(False)
-        try:
-            one.bind((host, port))
-        except OSError as error:
-            one.close()
-            if host == "::1" and error.errno in (errno.EADDRNOTAVAIL, errno.EAFNOSUPPORT):
-                continue
-            for other in bound:
-                other.close()
-            raise PortError(_refusal(role, port, host, error)) from None
-        port = port or one.getsockname()[1]
-        bound.append(one)
-    return Binding(role, port, tuple(bound))
-
-
-def _refusal(role: str, port: int, host: str, error: OSError) -> str:
-    if error.errno == errno.EADDRINUSE:
-        return (
-            f"port {port} ({role}) is taken on {host}: stop what listens there, or move every "
-            "port with --port-shift 100"
-        )
-    if error.errno == errno.EACCES:
-        return (
-            f"port {port} ({role}) needs a right: give the process CAP_NET_BIND_SERVICE "
-            "(systemd: AmbientCapabilities), or choose a port from 1024 on under [ports]"
-        )
-    return f"port {port} ({role}) can't be opened on {host}: {error.strerror}"
-
-
 class Listener:
     """Accepts connections of one port; each is carried by a task of the group."""
 
-    def __init__(self, binding: Binding, handler: Handler, group: asyncio.TaskGroup) -> None:
+    def __init__(
+        self,
+        binding: Binding,
+        handler: Handler,
+        group: asyncio.TaskGroup,
+        *,
+        crowd: Crowd | None = None,
+        refusal: bytes = b"",
+    ) -> None:
+        """``refusal`` is what one too many for the crowd is told."""
         self._binding = binding
         self._handler = handler
         self._group = group
+        self._crowd = crowd
+        self._refusal = refusal
         self._servers: list[asyncio.Server] = []
-        self._open: set[Connection] = set()
-        self._idle = asyncio.Event()
+        self._open: dict[Connection, asyncio.Task[None]] = {}
+        self._stopping = False
 
     async def start(self, context: ssl.SSLContext | None = None) -> None:
-        """Accept from now on; with a context, TLS comes first."""
+        """Accept from now on; with a context, TLS comes first. PortError."""
+        listen(self._binding)
         loop = asyncio.get_running_loop()
         for one in self._binding.sockets:
             server = await loop.create_server(
@@ -290,28 +242,46 @@ class Listener:
                 sock=one,
                 ssl=context,
                 backlog=BACKLOG,
-                ssl_handshake_timeout=30 if context is not None else None,
+                ssl_handshake_timeout=HANDSHAKE_SECONDS if context is not None else None,
             )
             self._servers.append(server)
 
     def stop(self) -> None:
         """Accept no more; open connections end when what they said is answered."""
+        self._stopping = True
         for server in self._servers:
             server.close()
         for connection in self._open:
             connection.leave()
 
-    async def drained(self) -> None:
-        """Wait until the last connection has ended."""
-        while self._open:
-            self._idle.clear()
-            await self._idle.wait()
+    async def drained(self, seconds: float) -> None:
+        """Wait until the last connection has ended; cut those that take longer."""
+        if self._open:
+            await asyncio.wait(list(self._open.values()), timeout=seconds)
+        for connection, task in self._open.items():
+            connection.abort()
+            task.cancel()
 
     def _carry_on(self, connection: Connection) -> None:
-        _spawn(self._group, self._carry(connection))
+        address = connection.peer[0]
+        if self._stopping or not address:
+            connection.abort()
+        elif self._crowd is not None and not self._crowd.enter(address):
+            connection.write(self._refusal)
+            connection.close()
+        else:
+            self._spawn(connection)
+
+    def _spawn(self, connection: Connection) -> None:
+        work = self._carry(connection)
+        try:
+            self._open[connection] = self._group.create_task(work)
+        except RuntimeError:
+            # The group is ending: a connection accepted in that moment is not served.
+            work.close()
+            connection.abort()
 
     async def _carry(self, connection: Connection) -> None:
-        self._open.add(connection)
         try:
             await self._handler(connection)
         except PeerGone:
@@ -319,14 +289,7 @@ class Listener:
         except Exception:
             log.exception("a connection on port %d failed", self._binding.port)
         finally:
-            self._open.discard(connection)
-            self._idle.set()
+            del self._open[connection]
+            if self._crowd is not None:
+                self._crowd.leave(connection.peer[0])
             connection.close()
-
-
-def _spawn(group: asyncio.TaskGroup, work: Coroutine[None, None, None]) -> None:
-    try:
-        group.create_task(work)
-    except RuntimeError:
-        # The group is ending: a connection accepted in that moment is not served.
-        work.close()

@@ -7,6 +7,7 @@ the commit, never before.
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import ssl
 from collections.abc import Callable
@@ -26,6 +27,10 @@ from mailstead.wire.smtp_server import SmtpServer
 log = logging.getLogger("mailstead.smtpd")
 
 WRITE_SECONDS = 60.0
+"""How long a client may take to read what it was told."""
+UNFINISHED = 512 * 1024 * 1024
+"""Octets of unfinished messages at one time, over all connections."""
+CROWDED = b"421 Too many concurrent SMTP connections\r\n"
 
 
 class Conversation(Protocol):
@@ -36,13 +41,37 @@ class Conversation(Protocol):
         ...
 
 
+class Budget:
+    """The octets of unfinished messages that all connections may hold together."""
+
+    def __init__(self, limit: int = UNFINISHED) -> None:
+        self._limit = limit
+        self._held: dict[SmtpServer, int] = {}
+        self._sum = 0
+
+    def allows(self, session: SmtpServer) -> bool:
+        """Note what a session holds; False where that is too much for all of them."""
+        now = session.held
+        self._sum += now - self._held.get(session, 0)
+        self._held[session] = now
+        return self._sum <= self._limit
+
+    def forget(self, session: SmtpServer) -> None:
+        """Its connection has ended."""
+        self._sum -= self._held.pop(session, 0)
+
+
 @dataclass(frozen=True, slots=True)
 class SmtpSettings:
-    """What all SMTP ports share."""
+    """What all SMTP ports share. Times are in seconds."""
 
     context: ssl.SSLContext
     timeout: float
+    """How long a client may be silent."""
     login_timeout: float
+    """How long a client may take to log in, all in all."""
+    write_timeout: float = WRITE_SECONDS
+    budget: Budget = field(default_factory=Budget)
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,29 +87,45 @@ class SmtpPort:
 
     async def serve(self, connection: Connection) -> None:
         """Carry one connection to its end."""
-        profile = self.profile(connection)
-        session = SmtpServer(profile, tls=self.implicit_tls)
+        session = SmtpServer(self.profile(connection), tls=self.implicit_tls)
         conversation = self.conversation(connection)
         session.greet(self.tag())
+        login_end = asyncio.get_running_loop().time() + self.settings.login_timeout
+        try:
+            await self._converse(connection, session, conversation, login_end)
+        finally:
+            self.settings.budget.forget(session)
+
+    async def _converse(
+        self,
+        connection: Connection,
+        session: SmtpServer,
+        conversation: Conversation,
+        login_end: float,
+    ) -> None:
         while True:
             step = session.next_event()
-            if step is Need.DATA:
-                connection.write(session.data_to_send())
-                await connection.drain(WRITE_SECONDS)
-                await self._read(connection, session, profile)
-            elif step is Need.TLS:
-                connection.write(session.data_to_send())
-                await connection.start_tls(self.settings.context, server_side=True)
-                session.tls_started()
-            elif isinstance(step, Need):
-                connection.write(session.data_to_send())
-                return
-            else:
-                await self._decide(conversation, session, step)
+            match step:
+                case Need.DATA:
+                    connection.write(session.data_to_send())
+                    await connection.drain(self.settings.write_timeout)
+                    await self._read(connection, session, login_end)
+                case Need.TLS:
+                    connection.write(session.data_to_send())
+                    await connection.start_tls(self.settings.context, server_side=True)
+                    session.tls_started()
+                case Need.CLOSE | Need.REPLY:
+                    # Every event was answered, so a reply is never missing.
+                    connection.write(session.data_to_send())
+                    return
+                case _:
+                    await self._decide(conversation, session, step)
 
-    async def _read(self, connection: Connection, session: SmtpServer, profile: Profile) -> None:
-        anonymous = profile.demand_auth and not session.username
-        seconds = self.settings.login_timeout if anonymous else self.settings.timeout
+    async def _read(self, connection: Connection, session: SmtpServer, login_end: float) -> None:
+        profile, seconds = session.profile, self.settings.timeout
+        if profile.demand_auth and not session.username:
+            # Dribbling does not help who has not logged in.
+            seconds = max(0.0, min(seconds, login_end - asyncio.get_running_loop().time()))
         try:
             session.receive_data(await connection.read(seconds))
         except PeerGone as gone:
@@ -90,6 +135,9 @@ class SmtpPort:
                 session.time_out()
             else:
                 raise
+            return
+        if not self.settings.budget.allows(session):
+            session.close(_reply(profile, 421, "4.3.2", "Too much mail at once, try again later"))
 
     async def _decide(self, conversation: Conversation, session: SmtpServer, event: Event) -> None:
         try:
@@ -139,11 +187,16 @@ class _Receiving:
     reception: Reception
     own: OwnPeers
     connection: Connection
+    ours: bool = False
+    """Our own MTA is the client; asked early, since it may be gone when the content is in."""
     destinations: dict[str, Destination] = field(default_factory=dict[str, Destination])
 
     async def decide(self, session: SmtpServer, event: Event) -> None:
         match event:
-            case Hello() | StartTls():
+            case Hello():
+                self.ours = self.connection.peer in self.own
+                session.accept()
+            case StartTls():
                 session.accept()
             case Mail():
                 self.destinations.clear()
@@ -159,11 +212,10 @@ class _Receiving:
                     session.accept()
             case Content():
                 client = client_of(self.connection, session, event)
-                taken = [self.destinations[one.path] for one in event.recipients]
+                # A recipient named twice gets one copy.
+                taken = dict.fromkeys(self.destinations[one.path] for one in event.recipients)
                 session.send(
-                    await self.reception.content(
-                        client, event.message, taken, own=self.connection.peer in self.own
-                    )
+                    await self.reception.content(client, event.message, [*taken], own=self.ours)
                 )
             case Auth():
                 session.send(Reply.of(502, "AUTH is not offered here", enhanced="5.5.1"))
@@ -192,9 +244,9 @@ class _Capturing:
                     session.accept()
             case Content():
                 client = client_of(self.connection, session, event)
-                addresses = [one.address for one in event.recipients]
+                addresses = [*dict.fromkeys(one.address for one in event.recipients)]
                 session.send(await self.outside.content(client, addresses, event.message))
-            case _:
+            case Hello() | StartTls() | Mail() | Auth():
                 session.accept()
 
 
@@ -204,7 +256,12 @@ def client_of(connection: Connection, session: SmtpServer, content: Content) -> 
     return Client(
         address=connection.peer[0],
         port=connection.peer[1],
-        helo=session.hello.name if session.hello is not None else "",
+        helo=_text(session.hello.name) if session.hello is not None else "",
         reverse_path=str(reverse_path) if reverse_path is not None else "",
         tls=connection.tls_version,
     )
+
+
+def _text(name: str) -> str:
+    """A client's name as text that can be kept: octets that are no UTF-8 become ``?``."""
+    return name.encode("utf-8", "replace").decode()

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import ssl
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -21,11 +22,21 @@ class CertificateError(Exception):
     """The configured certificate can't be used."""
 
 
+@dataclass(frozen=True, slots=True)
+class KeyFolder:
+    """Where CA and leaf are kept, and how they are made."""
+
+    path: Path
+    write: Callable[[str, bytes], Path]
+    """Writes a file that only we may read, whole or not at all."""
+    new_key: Callable[[], bytes]
+
+
 def server_context(
-    folder: Path, configured: str, names: Sequence[str], new_key: Callable[[], bytes], now: int
+    folder: KeyFolder, configured: str, names: Sequence[str], now: int
 ) -> ssl.SSLContext:
-    """The context of every TLS port. ``now`` is in milliseconds since 1970."""
-    path = Path(configured) if configured else _leaf(folder, names, new_key, now)
+    """The context of every TLS port. ``now`` is in milliseconds since 1970. CertificateError."""
+    path = Path(configured) if configured else _leaf(folder, names, now)
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.minimum_version = ssl.TLSVersion.TLSv1_2
     context.set_alpn_protocols(["http/1.1"])
@@ -46,12 +57,23 @@ def client_context() -> ssl.SSLContext:
     return context
 
 
-def _leaf(folder: Path, names: Sequence[str], new_key: Callable[[], bytes], now: int) -> Path:
-    path = folder / "tls.pem"
+def _leaf(folder: KeyFolder, names: Sequence[str], now: int) -> Path:
     today = datetime.fromtimestamp(now / 1000, UTC)
-    if path.exists() and (folder / "ca.pem").exists():
-        due = certificates.expiry(path.read_bytes()) - timedelta(days=RENEW_DAYS)
-        if today < due:
-            return path
-    certificates.make(folder, names, new_key, today)
+    path = folder.path / "tls.pem"
+    ca = certificates.authority(_content(folder.path / "ca.pem"), _content(folder.path / "ca.key"))
+    if ca is None or not ca.serves(names, today):
+        ca = certificates.new_authority(names, folder.new_key(), today)
+        folder.write("ca.key", ca.key_pem)
+        folder.write("ca.pem", ca.pem)
+    renewal = today + timedelta(days=RENEW_DAYS)
+    if not certificates.leaf_serves(_content(path), ca, names, renewal):
+        folder.write(path.name, certificates.new_leaf(ca, names, folder.new_key(), today))
     return path
+
+
+def _content(path: Path) -> bytes:
+    """A file's bytes; none where it is missing."""
+    try:
+        return path.read_bytes()
+    except FileNotFoundError:
+        return b""

@@ -144,6 +144,8 @@ class ClientSession:
         self.tls_active = tls_active
         self.extensions: dict[str, str] = {}
         """Keywords in capitals and their arguments, of the last EHLO."""
+        self.stage = Stage.CONNECT
+        """Whose reply is waited for, for time-outs (RFC 5321 section 4.5.3.2)."""
         self._reader = ReplyReader()
         self._replies: list[str] = []
         self._output: list[bytes] = []
@@ -241,6 +243,7 @@ class ClientSession:
         return (yield from self._reply(stage))
 
     def _reply(self, stage: Stage) -> _Asking:
+        self.stage = stage
         while not (reply := self._read(stage)):
             if self._lost:
                 raise _OverError(LOST, stage, remote=False)

@@ -26,6 +26,11 @@ class Collector:
         self.too_long = False
 
     @property
+    def size(self) -> int:
+        """Octets it keeps."""
+        return len(self._text)
+
+    @property
     def dirty(self) -> bool:
         """Whether what was read so far has a bare CR, bare LF or NUL; a final CR counts."""
         return self._nul or not self._returns == self._pairs == self._feeds
@@ -67,8 +72,11 @@ class DataReader(Collector):
 
     def content(self) -> bytes:
         """The message, when the end was read and it is neither dirty nor too long."""
+        if self._stuffed == 1:
+            # Only the ending line begins with a dot: one copy of a large message, not three.
+            return bytes(memoryview(self._text)[2:-3])
         # The ending line loses its dot as well: an empty line of it is left.
-        return bytes(self._text.replace(b"\r\n.", b"\r\n")[2:-2])
+        return bytes(memoryview(self._text.replace(b"\r\n.", b"\r\n"))[2:-2])
 
 
 class ChunkReader(Collector):
@@ -102,4 +110,4 @@ class ChunkReader(Collector):
 
     def content(self) -> bytes:
         """The message so far."""
-        return bytes(self._text[2:])
+        return bytes(memoryview(self._text)[2:])

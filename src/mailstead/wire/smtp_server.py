@@ -112,6 +112,13 @@ class SmtpServer:
         if not (self._closing or self._tls_pending):
             self._input += data
 
+    @property
+    def held(self) -> int:
+        """Octets of the client that it keeps: unread ones, and content on its way."""
+        chunks = self._transaction.chunks if self._transaction else None
+        content = self._data or chunks
+        return len(self._input) + (content.size if content else 0)
+
     def data_to_send(self) -> bytes:
         """What to write now."""
         data = b"".join(self._output)
