@@ -75,7 +75,7 @@ make_environment() (
         "$python" -c 'import ensurepip, venv' 2>/dev/null || bring_venv "$python"
         "$python" -m venv "$folder"
         "$folder/bin/python" -m pip install --quiet --disable-pip-version-check --no-input \
-            --require-hashes --no-deps -r "$lock"
+            --use-pep517 --require-hashes --no-deps -r "$lock"
     fi
     site=$("$folder/bin/python" -c 'import sysconfig; print(sysconfig.get_path("purelib"))')
     if ! grep -q '^pip==' "$lock"; then
