@@ -82,8 +82,8 @@ class _Envelope:
 
     draft: Draft
     account: Account
-    verified: dict[Address, list[Identity]]
-    """Of each address that is checked, the verified identities, the most specific first."""
+    behind: dict[Address, Identity | None]
+    """Under which verified identity each address that is checked sends; None for none."""
 
     @property
     def recipients(self) -> tuple[Mailbox, ...]:
@@ -93,7 +93,7 @@ class _Envelope:
     @property
     def identity(self) -> Identity | None:
         """Whose settings count: that of the header From."""
-        return self.behind(self.draft.senders[0])
+        return self.behind[self.draft.senders[0].address]
 
     @property
     def sender(self) -> Identity:
@@ -108,20 +108,15 @@ class _Envelope:
         default = self.identity.configuration_set if self.identity is not None else ""
         return self.draft.configuration_set or default
 
-    def behind(self, mailbox: Mailbox) -> Identity | None:
-        """The identity that an address sends under: one whose ARN was given, else the nearest."""
-        found = self.verified.get(mailbox.address, [])
-        return next((one for one in found if self._is_named(one)), found[0] if found else None)
-
     @property
     def named(self) -> list[Identity]:
         """The senders' identities whose ARNs were given."""
-        behind = [self.behind(mailbox) for mailbox in self.draft.senders]
-        return [one for one in behind if one is not None and self._is_named(one)]
+        behind = [self.behind[mailbox.address] for mailbox in self.draft.senders]
+        return [one for one in behind if one is not None and _is_named(self.draft, one)]
 
-    def _is_named(self, identity: Identity) -> bool:
-        arns = self.draft.arns
-        return bool(arns) and identity_arn(identity.scope, identity.name) in arns
+
+def _is_named(draft: Draft, identity: Identity) -> bool:
+    return bool(draft.arns) and identity_arn(identity.scope, identity.name) in draft.arns
 
 
 async def submit(parts: Outbound, submission: Submission) -> str:
@@ -137,7 +132,7 @@ async def submit(parts: Outbound, submission: Submission) -> str:
     if draft is not None:
         # Only what can be read says on which identity it would be: so IAM is asked
         # before the pause, and a bad address is refused after it.
-        envelope = _Envelope(draft, account, await _verified(parts, account, draft))
+        envelope = _Envelope(draft, account, await _behind(parts, account, draft))
         _authorise(submission, envelope)
     if not account.sending:
         raise Refused(
@@ -179,14 +174,17 @@ def _checked(account: Account, draft: Draft) -> list[Mailbox]:
     return checked
 
 
-async def _verified(
+async def _behind(
     parts: Outbound, account: Account, draft: Draft
-) -> dict[Address, list[Identity]]:
-    found: dict[Address, list[Identity]] = {}
+) -> dict[Address, Identity | None]:
+    """The nearest verified identity of each address, before it one whose ARN was given."""
+    found: dict[Address, Identity | None] = {}
     for mailbox in _checked(account, draft):
         if mailbox.address not in found:
             covering = await parts.identities.covering(account.scope, mailbox.address)
-            found[mailbox.address] = [one for one in covering if is_verified(one)]
+            verified = [one for one in covering if is_verified(one)]
+            named = [one for one in verified if _is_named(draft, one)]
+            found[mailbox.address] = next(iter(named or verified), None)
     return found
 
 
@@ -215,7 +213,7 @@ def _authorise(submission: Submission, envelope: _Envelope) -> None:
 
 
 def _arn(scope: Scope, envelope: _Envelope, mailbox: Mailbox) -> str:
-    identity = envelope.behind(mailbox)
+    identity = envelope.behind[mailbox.address]
     if identity is not None:
         return identity_arn(scope, identity.name)
     address = mailbox.address
@@ -240,7 +238,7 @@ def _check_identities(envelope: _Envelope) -> None:
     failed = [
         mailbox.written
         for mailbox in _checked(envelope.account, draft)
-        if not envelope.verified[mailbox.address]
+        if envelope.behind[mailbox.address] is None
     ]
     if not failed and len({identity.name for identity in envelope.named}) < len(draft.arns):
         # An ARN of an identity that is not there, or that does not cover the sender.
