@@ -1,0 +1,281 @@
+"""CloudFormation operations: stacks."""
+
+from __future__ import annotations
+
+import json
+from typing import Any, cast
+
+from mailstead.api.cloudformation import service
+from mailstead.api.cloudformation.answers import (
+    event_shown,
+    page,
+    resource_shown,
+    stack_shown,
+    summary_shown,
+)
+from mailstead.api.cloudformation.model import Stack, Wanted, sealed
+from mailstead.api.cloudformation.service import Caller, Stacks
+from mailstead.api.operation import Call, operation
+from mailstead.mail.errors import Invalid
+from mailstead.wire.template import Template, parse_template
+
+Params = dict[str, Any]
+PAGE = 100
+
+
+def stacks(call: Call) -> Stacks:
+    """The operations on stacks."""
+    return call.ports.stacks
+
+
+def caller(call: Call, p: Params) -> Caller:
+    """Who asks, with the client's token."""
+    token = p.get("ClientRequestToken") or p.get("ClientToken") or ""
+    return Caller(call.scope, call.principal.arn, token)
+
+
+def stack_arns(call: Call, p: Params) -> list[str]:
+    """The resource that IAM is asked about."""
+    name = str(p.get("StackName", "*"))
+    if name.startswith("arn:"):
+        return [name]
+    return [f"arn:aws:cloudformation:{call.scope.region}:{call.scope.account}:stack/{name}/*"]
+
+
+async def wanted_of(call: Call, p: Params, stack: Stack | None) -> Wanted:
+    """Template, parameters, tags, capabilities and role of a request."""
+    before = json.loads(bytes(stack.current.parameters)) if stack is not None else {}
+    parameters: dict[str, str] = {}
+    for one in p.get("Parameters", []):
+        key = one["ParameterKey"]
+        if one.get("UsePreviousValue"):
+            if key in before:
+                parameters[key] = before[key]
+        elif "ParameterValue" in one:
+            parameters[key] = one["ParameterValue"]
+    tags = p.get("Tags")
+    return Wanted(
+        template=await template_of(call, p, stack),
+        parameters=sealed(parameters),
+        tags={one["Key"]: one["Value"] for one in tags or []}
+        if tags is not None or stack is None
+        else stack.current.tags,
+        capabilities=tuple(p.get("Capabilities", [])),
+        role_arn=await role_of(call, p),
+    )
+
+
+async def role_of(call: Call, p: Params) -> str:
+    """The role that acts, which the caller must be allowed to pass."""
+    arn = str(p.get("RoleARN") or "")
+    if arn:
+        call.authorise(
+            "iam:PassRole", [arn], {"iam:PassedToService": "cloudformation.amazonaws.com"}
+        )
+        await call.ports.roles.require(call.scope.everywhere(), arn)
+    return arn
+
+
+async def template_of(call: Call, p: Params, stack: Stack | None) -> str:
+    """The template's text: given, in a bucket of ours, or the one that stands."""
+    if p.get("UsePreviousTemplate"):
+        return stack.current.template if stack is not None else ""
+    if p.get("TemplateBody"):
+        return str(p["TemplateBody"])
+    if p.get("TemplateURL"):
+        content = await call.ports.buckets.by_url(call.scope, str(p["TemplateURL"]))
+        return content.decode("utf-8", "replace")
+    raise Invalid("Either Template URL or Template Body must be specified.", resource="template")
+
+
+@operation("cloudformation", "CreateStack", resources=stack_arns)
+async def create_stack(call: Call, p: Params) -> Params:
+    wanted = await wanted_of(call, p, None)
+    on_failure = p.get("OnFailure") or ("DO_NOTHING" if p.get("DisableRollback") else "ROLLBACK")
+    stack = await stacks(call).create(
+        caller(call, p),
+        p["StackName"],
+        wanted,
+        on_failure=on_failure,
+        rollback=on_failure != "DO_NOTHING",
+        protected=bool(p.get("EnableTerminationProtection")),
+        policy=p.get("StackPolicyBody", ""),
+    )
+    return {"StackId": stack.arn}
+
+
+@operation("cloudformation", "UpdateStack", resources=stack_arns)
+async def update_stack(call: Call, p: Params) -> Params:
+    stack = await stacks(call).require(call.scope, p["StackName"])
+    wanted = await wanted_of(call, p, stack)
+    changed = await stacks(call).update(
+        caller(call, p), stack, wanted, rollback=not p.get("DisableRollback", False)
+    )
+    return {"StackId": changed.arn}
+
+
+@operation("cloudformation", "DeleteStack", resources=stack_arns)
+async def delete_stack(call: Call, p: Params) -> None:
+    stack = await stacks(call).journal.stack(call.scope, p["StackName"])
+    if stack is not None:
+        role = await role_of(call, p)
+        await stacks(call).delete(caller(call, p), stack, p.get("RetainResources", []), role)
+
+
+@operation("cloudformation", "RollbackStack", resources=stack_arns)
+async def rollback_stack(call: Call, p: Params) -> Params:
+    stack = await stacks(call).require(call.scope, p["StackName"])
+    return {"StackId": (await stacks(call).roll_back(caller(call, p), stack)).arn}
+
+
+@operation("cloudformation", "ContinueUpdateRollback", resources=stack_arns)
+async def continue_update_rollback(call: Call, p: Params) -> None:
+    stack = await stacks(call).require(call.scope, p["StackName"])
+    await stacks(call).roll_back(caller(call, p), stack)
+
+
+@operation("cloudformation", "DescribeStacks", resources=stack_arns)
+async def describe_stacks(call: Call, p: Params) -> Params:
+    if p.get("StackName"):
+        found = [await stacks(call).require(call.scope, p["StackName"])]
+    else:
+        every = await stacks(call).journal.stacks(call.scope)
+        found = sorted((one for one in every if not one.gone), key=lambda one: -one.created_at)
+    rows, token = page(found, p, PAGE)
+    return {"Stacks": [stack_shown(one, _masked(one)) for one in rows], "NextToken": token}
+
+
+def _masked(stack: Stack) -> Template | None:
+    text = stack.current.template or (stack.target.template if stack.target else "")
+    return parse_template(text) if text else None
+
+
+@operation("cloudformation", "ListStacks")
+async def list_stacks(call: Call, p: Params) -> Params:
+    wanted = set(p.get("StackStatusFilter", []))
+    every = await stacks(call).journal.stacks(call.scope)
+    found = [one for one in every if not wanted or one.status in wanted]
+    rows, token = page(sorted(found, key=lambda one: -one.created_at), p, PAGE)
+    return {
+        "StackSummaries": [summary_shown(one, _masked(one)) for one in rows],
+        "NextToken": token,
+    }
+
+
+@operation("cloudformation", "DescribeStackEvents", resources=stack_arns)
+async def describe_stack_events(call: Call, p: Params) -> Params:
+    stack = await stacks(call).require(call.scope, p["StackName"])
+    rows, token = page(await stacks(call).journal.events(stack), p, PAGE)
+    return {"StackEvents": [event_shown(stack, one) for one in rows], "NextToken": token}
+
+
+@operation("cloudformation", "DescribeStackResources", resources=stack_arns)
+async def describe_stack_resources(call: Call, p: Params) -> Params:
+    stack = await stacks(call).require(call.scope, p["StackName"])
+    records = await stacks(call).journal.resources(stack)
+    logical = p.get("LogicalResourceId")
+    return {
+        "StackResources": [
+            resource_shown(stack, one, "Timestamp")
+            for one in records.values()
+            if logical in (None, one.logical_id)
+        ]
+    }
+
+
+@operation("cloudformation", "DescribeStackResource", resources=stack_arns)
+async def describe_stack_resource(call: Call, p: Params) -> Params:
+    stack = await stacks(call).require(call.scope, p["StackName"])
+    record = (await stacks(call).journal.resources(stack)).get(p["LogicalResourceId"])
+    if record is None:
+        raise Invalid(
+            f"Resource {p['LogicalResourceId']} does not exist for stack {stack.stack_name}",
+            resource="stack",
+        )
+    return {"StackResourceDetail": resource_shown(stack, record, "LastUpdatedTimestamp")}
+
+
+@operation("cloudformation", "ListStackResources", resources=stack_arns)
+async def list_stack_resources(call: Call, p: Params) -> Params:
+    stack = await stacks(call).require(call.scope, p["StackName"])
+    records = list((await stacks(call).journal.resources(stack)).values())
+    rows, token = page(records, p, PAGE)
+    shown = [resource_shown(stack, one, "LastUpdatedTimestamp") for one in rows]
+    return {"StackResourceSummaries": shown, "NextToken": token}
+
+
+@operation("cloudformation", "GetTemplate", resources=stack_arns)
+async def get_template(call: Call, p: Params) -> Params:
+    stack = await stacks(call).require(call.scope, p["StackName"])
+    text = stack.current.template or (stack.target.template if stack.target else "")
+    return {"TemplateBody": text, "StagesAvailable": ["Original", "Processed"]}
+
+
+@operation("cloudformation", "GetTemplateSummary")
+async def get_template_summary(call: Call, p: Params) -> Params:
+    if p.get("StackName"):
+        stack = await stacks(call).require(call.scope, p["StackName"])
+        text = stack.current.template
+    else:
+        text = await template_of(call, p, None)
+    return drop(service.summary_of(text))
+
+
+@operation("cloudformation", "ValidateTemplate")
+async def validate_template(call: Call, p: Params) -> Params:
+    summary = service.summary_of(await template_of(call, p, None))
+    for one in cast("list[Params]", summary["Parameters"]):
+        one.pop("ParameterType", None)
+    names = ("Description", "Parameters", "Capabilities", "DeclaredTransforms")
+    return drop({name: summary[name] for name in names})
+
+
+@operation("cloudformation", "UpdateTerminationProtection", resources=stack_arns)
+async def update_termination_protection(call: Call, p: Params) -> Params:
+    stack = await stacks(call).require(call.scope, p["StackName"])
+    await stacks(call).change(stack, protected=bool(p["EnableTerminationProtection"]))
+    return {"StackId": stack.arn}
+
+
+@operation("cloudformation", "SetStackPolicy", resources=stack_arns)
+async def set_stack_policy(call: Call, p: Params) -> None:
+    stack = await stacks(call).require(call.scope, p["StackName"])
+    await stacks(call).change(stack, policy=str(p.get("StackPolicyBody", "")))
+
+
+@operation("cloudformation", "GetStackPolicy", resources=stack_arns)
+async def get_stack_policy(call: Call, p: Params) -> Params:
+    stack = await stacks(call).require(call.scope, p["StackName"])
+    return {"StackPolicyBody": stack.policy} if stack.policy else {}
+
+
+@operation("cloudformation", "ListExports")
+async def list_exports(call: Call, p: Params) -> Params:
+    found = [
+        {"ExportingStackId": one.arn, "Name": output.export, "Value": output.value}
+        for one in await stacks(call).journal.stacks(call.scope)
+        if not one.gone
+        for output in one.outputs
+        if output.export
+    ]
+    rows, token = page(sorted(found, key=lambda one: one["Name"]), p, PAGE)
+    return {"Exports": rows, "NextToken": token}
+
+
+@operation("cloudformation", "ListImports")
+async def list_imports(call: Call, p: Params) -> Params:
+    names = [
+        one.stack_name
+        for one in await stacks(call).journal.stacks(call.scope)
+        if not one.gone and p["ExportName"] in one.imports
+    ]
+    if not names:
+        raise Invalid(
+            f"Export '{p['ExportName']}' is not imported by any stack.", resource="export"
+        )
+    return {"Imports": sorted(names)}
+
+
+def drop(values: Params) -> Params:
+    """Without the members that are None."""
+    return {name: value for name, value in values.items() if value is not None}

@@ -1,0 +1,437 @@
+"""Operations on stacks and change sets, as the API asks for them.
+
+Everything that can be refused is refused before anything is kept; what is
+accepted is kept and told, and the engine is woken.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+from mailstead.api.cloudformation.changes import changes
+from mailstead.api.cloudformation.journal import Journal
+from mailstead.api.cloudformation.model import ChangeSet, Output, Stack, Wanted, opened, sealed
+from mailstead.api.cloudformation.plan import Plan, capabilities_needed, make_plan
+from mailstead.api.cloudformation.resources import Registry
+from mailstead.mail.errors import Conflict, DomainError, Invalid, Limit, NotFound, Refused
+from mailstead.mail.model import Scope
+from mailstead.mail.ports import Create, Randomness, Replace, Wakeups
+from mailstead.wire.template import TemplateError, parse_template
+
+NO_UPDATES = "No updates are to be performed."
+NO_CHANGES = (
+    "The submitted information didn't contain changes. "
+    "Submit different information to create a change set."
+)
+STABLE = frozenset(
+    {
+        "CREATE_COMPLETE",
+        "UPDATE_COMPLETE",
+        "UPDATE_ROLLBACK_COMPLETE",
+        "IMPORT_COMPLETE",
+    }
+)
+_NAME = re.compile(r"[a-zA-Z][a-zA-Z0-9-]{0,127}")
+
+
+@dataclass(frozen=True, slots=True)
+class Caller:
+    """Who asks, and for what."""
+
+    scope: Scope
+    arn: str
+    token: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Stacks:
+    """What the API does with stacks."""
+
+    journal: Journal
+    registry: Registry
+    randomness: Randomness
+    wakeups: Wakeups
+    ssm: Any
+    """``async (scope) -> Mapping[str, str]``: parameters of the account, for SSM-typed ones."""
+
+    async def require(self, scope: Scope, name: str) -> Stack:
+        """The stack; Invalid in CloudFormation's words for none."""
+        stack = await self.journal.stack(scope, name)
+        if stack is None:
+            raise missing(name)
+        return stack
+
+    # Change sets
+
+    async def create_change_set(
+        self, caller: Caller, stack_name: str, change_set: ChangeSet
+    ) -> tuple[Stack, ChangeSet]:
+        """Keep a change set, with its changes worked out, or FAILED with the reason."""
+        scope = caller.scope
+        stack = await self.journal.stack(scope, stack_name)
+        kind = change_set.kind
+        if kind == "CREATE" and stack is not None and stack.status != "REVIEW_IN_PROGRESS":
+            raise Conflict(
+                f"Stack [{stack.stack_name}] already exists and cannot be created again with the "
+                f"changeSet [{change_set.change_set_name}].",
+                resource="stack",
+                name=stack_name,
+                reason="exists",
+            )
+        if kind == "UPDATE" and (stack is None or stack.status == "REVIEW_IN_PROGRESS"):
+            raise missing(stack_name)
+        if kind == "UPDATE" and stack is not None:
+            _require_stable(stack)
+        if stack is None:
+            stack = await self._review(caller, stack_name)
+        for other in await self.journal.change_sets(stack):
+            if other.change_set_name == change_set.change_set_name:
+                if caller.token and other.token == caller.token:
+                    return stack, other
+                raise Conflict(
+                    f"ChangeSet {change_set.change_set_name} already exists for stack {stack.arn}",
+                    resource="change-set",
+                    name=change_set.change_set_name,
+                    reason="exists",
+                )
+        made = await self._worked_out(stack, change_set)
+        await self.journal.store.apply(Create(made))
+        return stack, made
+
+    async def _review(self, caller: Caller, stack_name: str) -> Stack:
+        _check_name(stack_name)
+        stack = self._new(caller, stack_name, "REVIEW_IN_PROGRESS", Wanted("", sealed({})))
+        told = await self.journal.tell(stack, "REVIEW_IN_PROGRESS", "User Initiated")
+        return await self.journal.put_stack(None, stack, told)
+
+    def _new(self, caller: Caller, stack_name: str, status: str, wanted: Wanted) -> Stack:
+        return Stack(
+            scope=caller.scope,
+            name=f"{stack_name}/{self.randomness.uuid()}",
+            stack_name=stack_name,
+            status=status,
+            created_at=self.journal.clock.now(),
+            current=wanted,
+            token=caller.token,
+            caller=caller.arn,
+        )
+
+    async def _worked_out(self, stack: Stack, change_set: ChangeSet) -> ChangeSet:
+        change_set = replace(
+            change_set,
+            name=f"{stack.name}/{change_set.change_set_name}",
+            wanted=_inherited(stack, change_set.wanted),
+        )
+        try:
+            plan = await self.plan_of(stack, change_set.wanted)
+        except TemplateError as error:
+            return replace(change_set, status="FAILED", execution="UNAVAILABLE", reason=str(error))
+        _check_capabilities(plan, change_set.wanted)
+        records = await self.journal.resources(stack)
+        found = changes(plan, self.registry, records)
+        same = (
+            not found
+            and change_set.kind == "UPDATE"
+            and change_set.wanted.tags == stack.current.tags
+            and not await self._outputs_differ(stack, plan)
+        )
+        if same:
+            return replace(change_set, status="FAILED", execution="UNAVAILABLE", reason=NO_CHANGES)
+        return replace(change_set, status="CREATE_COMPLETE", execution="AVAILABLE", changes=found)
+
+    async def _outputs_differ(self, stack: Stack, plan: Plan) -> bool:
+        wanted = {
+            key: str(output.get("Description", "")) for key, output in plan.template.outputs.items()
+        }
+        return wanted != {output.key: output.description for output in stack.outputs}
+
+    async def execute(self, caller: Caller, stack: Stack, change_set: ChangeSet) -> Stack:
+        """Begin what a change set says."""
+        if change_set.execution != "AVAILABLE":
+            raise Invalid(
+                f"ChangeSet [{change_set.arn}] cannot be executed in its current status of "
+                f"[{change_set.status}]",
+                resource="change-set",
+                name=change_set.change_set_name,
+                reason="status",
+            )
+        if change_set.kind == "UPDATE":
+            _require_stable(stack)
+        others = await self.journal.change_sets(stack)
+        await self.journal.drop_change_sets(others)
+        status = f"{change_set.kind}_IN_PROGRESS"
+        return await self._begin(
+            stack,
+            status,
+            caller,
+            target=change_set.wanted,
+            change_set=change_set.arn,
+            on_failure=change_set.on_failure or "ROLLBACK",
+            rollback=change_set.on_failure != "DO_NOTHING",
+        )
+
+    # Stacks
+
+    async def create(self, caller: Caller, stack_name: str, wanted: Wanted, **more: Any) -> Stack:
+        """CreateStack."""
+        _check_name(stack_name)
+        stack = await self.journal.stack(caller.scope, stack_name)
+        if stack is not None:
+            if caller.token and stack.token == caller.token:
+                return stack
+            raise Conflict(
+                f"Stack [{stack_name}] already exists",
+                resource="stack",
+                name=stack_name,
+                reason="exists",
+            )
+        new = replace(self._new(caller, stack_name, "", wanted), **more)
+        await self._refused(new, wanted)
+        new = replace(
+            new,
+            status="CREATE_IN_PROGRESS",
+            target=wanted,
+            operation=self.randomness.uuid(),
+        )
+        told = await self.journal.tell(new, new.status, "User Initiated")
+        kept = await self.journal.put_stack(None, new, told)
+        self.wakeups.wake("stacks")
+        return kept
+
+    async def update(self, caller: Caller, stack: Stack, wanted: Wanted, **more: Any) -> Stack:
+        """UpdateStack; Invalid with exactly `NO_UPDATES` where nothing would change."""
+        _require_stable(stack)
+        wanted = _inherited(stack, wanted)
+        plan = await self._refused(stack, wanted)
+        records = await self.journal.resources(stack)
+        unchanged = not changes(plan, self.registry, records)
+        if (
+            unchanged
+            and wanted.tags == stack.current.tags
+            and not await self._outputs_differ(stack, plan)
+        ):
+            raise Invalid(NO_UPDATES, resource="stack", name=stack.stack_name, reason="no-change")
+        return await self._begin(stack, "UPDATE_IN_PROGRESS", caller, target=wanted, **more)
+
+    async def delete(
+        self, caller: Caller, stack: Stack, retained: Sequence[str], role_arn: str
+    ) -> None:
+        """DeleteStack."""
+        if stack.gone:
+            return
+        if stack.protected:
+            raise Refused(
+                f"Stack [{stack.stack_name}] cannot be deleted while TerminationProtection is "
+                "enabled",
+                resource="stack",
+                name=stack.stack_name,
+                reason="protected",
+            )
+        if stack.moving and stack.status != "DELETE_IN_PROGRESS":
+            raise _busy(stack, "cannot be deleted while in status")
+        await self.check_exports_free(stack, ())
+        current = replace(stack.current, role_arn=role_arn or stack.current.role_arn)
+        await self._begin(
+            stack,
+            "DELETE_IN_PROGRESS",
+            caller,
+            target=None,
+            current=current,
+            retained=tuple(retained),
+        )
+
+    async def roll_back(self, caller: Caller, stack: Stack) -> Stack:
+        """RollbackStack and ContinueUpdateRollback."""
+        goes = {
+            "CREATE_FAILED": "ROLLBACK_IN_PROGRESS",
+            "UPDATE_FAILED": "UPDATE_ROLLBACK_IN_PROGRESS",
+            "UPDATE_ROLLBACK_FAILED": "UPDATE_ROLLBACK_IN_PROGRESS",
+            "ROLLBACK_FAILED": "ROLLBACK_IN_PROGRESS",
+        }.get(stack.status)
+        if goes is None:
+            raise _busy(stack, "is in a state that can't be rolled back:")
+        told = await self.journal.tell(stack, goes, "User Initiated")
+        new = replace(stack, status=goes, reason="", token=caller.token, caller=caller.arn)
+        kept = await self.journal.put_stack(stack, new, told)
+        self.wakeups.wake("stacks")
+        return kept
+
+    async def _begin(self, stack: Stack, status: str, caller: Caller, **more: Any) -> Stack:
+        new = replace(
+            stack,
+            status=status,
+            reason="",
+            operation=self.randomness.uuid(),
+            token=caller.token,
+            caller=caller.arn,
+            **more,
+        )
+        told = await self.journal.tell(new, status, "User Initiated")
+        kept = await self.journal.put_stack(stack, new, told)
+        self.wakeups.wake("stacks")
+        return kept
+
+    async def _refused(self, stack: Stack, wanted: Wanted) -> Plan:
+        try:
+            plan = await self.plan_of(stack, wanted)
+        except TemplateError as error:
+            raise Invalid(str(error), resource="template", reason="template") from None
+        _check_capabilities(plan, wanted)
+        return plan
+
+    # Plans, exports
+
+    async def plan_of(self, stack: Stack, wanted: Wanted) -> Plan:
+        """What a template means for a stack. TemplateError."""
+        exports = {
+            output.export: output.value
+            for other in await self.journal.stacks(stack.scope)
+            if not other.gone
+            for output in other.outputs
+            if output.export
+        }
+        return make_plan(
+            wanted.template,
+            opened(wanted.parameters),
+            (stack.scope, stack.stack_name, stack.arn),
+            self.registry,
+            (exports, await self.ssm(stack.scope)),
+        )
+
+    async def target_plan(self, stack: Stack) -> Plan:
+        """The plan of where a stack goes."""
+        assert stack.target is not None
+        return await self.plan_of(stack, stack.target)
+
+    async def check_outputs(self, stack: Stack, outputs: tuple[Output, ...]) -> None:
+        """TemplateError where an export is another's, or one in use would go."""
+        names = [output.export for output in outputs if output.export]
+        for other in await self.journal.stacks(stack.scope):
+            if other.gone or other.name == stack.name:
+                continue
+            taken = {output.export for output in other.outputs} & set(names)
+            if taken:
+                raise TemplateError(
+                    f"Export with name {min(taken)} is already exported by stack "
+                    f"{other.stack_name}. Rule is that export names must be unique per region."
+                )
+        try:
+            await self.check_exports_free(stack, names)
+        except DomainError as error:
+            raise TemplateError(error.text or "") from None
+
+    async def check_exports_free(self, stack: Stack, kept: Sequence[str]) -> None:
+        """Refused where an export that goes is imported by a stack, which is named."""
+        goes = {output.export for output in stack.outputs if output.export} - set(kept)
+        users = [
+            (export, other.stack_name)
+            for other in await self.journal.stacks(stack.scope)
+            if not other.gone and other.name != stack.name
+            for export in other.imports
+            if export in goes
+        ]
+        if users:
+            export = users[0][0]
+            names = ", ".join(sorted({name for used, name in users if used == export}))
+            raise Refused(
+                f"Export {export} cannot be deleted as it is in use by {names}",
+                resource="export",
+                name=export,
+                reason="in-use",
+            )
+
+    async def change(self, stack: Stack, **values: Any) -> Stack:
+        """Change something of a stack that is no operation."""
+        new = replace(stack, **values)
+        if new != stack:
+            await self.journal.store.apply(Replace(stack, new))
+        return new
+
+
+def missing(name: str) -> Invalid:
+    """CloudFormation's words for a stack that is not there."""
+    return Invalid(
+        f"Stack with id {name} does not exist", resource="stack", name=name, reason="missing"
+    )
+
+
+def missing_change_set(name: str) -> NotFound:
+    """CloudFormation's words for a change set that is not there."""
+    return NotFound(f"ChangeSet [{name}] does not exist", resource="change-set", name=name)
+
+
+def _check_name(name: str) -> None:
+    if not _NAME.fullmatch(name):
+        raise Invalid(
+            "1 validation error detected: Value at 'stackName' failed to satisfy constraint: "
+            "Member must satisfy regular expression pattern: [a-zA-Z][-a-zA-Z0-9]*",
+            resource="stack",
+            name=name,
+        )
+
+
+def _require_stable(stack: Stack) -> None:
+    if stack.status not in STABLE:
+        raise _busy(stack, "is in")
+
+
+def _busy(stack: Stack, words: str) -> Invalid:
+    return Invalid(
+        f"Stack:{stack.arn} {words} {stack.status} state and can not be updated.",
+        resource="stack",
+        name=stack.stack_name,
+        reason="state",
+    )
+
+
+def _inherited(stack: Stack, wanted: Wanted) -> Wanted:
+    """A template that was not given is the one that stands."""
+    return replace(
+        wanted,
+        template=wanted.template or stack.current.template,
+        role_arn=wanted.role_arn or stack.current.role_arn,
+    )
+
+
+def _check_capabilities(plan: Plan, wanted: Wanted) -> None:
+    needed = capabilities_needed(plan.template)
+    given = set(wanted.capabilities)
+    if "CAPABILITY_NAMED_IAM" in given:
+        given.add("CAPABILITY_IAM")
+    if set(needed) - given:
+        raise Limit(
+            f"Requires capabilities : [{', '.join(needed)}]",
+            resource="capabilities",
+            reason="capabilities",
+        )
+
+
+def summary_of(text: str) -> dict[str, Any]:
+    """GetTemplateSummary's and ValidateTemplate's reading of a template."""
+    try:
+        template = parse_template(text)
+    except TemplateError as error:
+        raise Invalid(str(error), resource="template", reason="template") from None
+    return {
+        "Description": template.description or None,
+        "Parameters": [
+            _declared_parameter(name, declared) for name, declared in template.parameters.items()
+        ],
+        "Capabilities": list(capabilities_needed(template)) or None,
+        "ResourceTypes": sorted({one.type for one in template.resources.values()}),
+        "DeclaredTransforms": list(template.transforms) or None,
+    }
+
+
+def _declared_parameter(name: str, declared: Mapping[str, Any]) -> dict[str, Any]:
+    default = declared.get("Default")
+    return {
+        "ParameterKey": name,
+        "DefaultValue": None if default is None else str(default),
+        "ParameterType": str(declared.get("Type", "String")),
+        "NoEcho": str(declared.get("NoEcho", "")).lower() == "true",
+        "Description": str(declared.get("Description", "")),
+    }
