@@ -7,7 +7,7 @@ accepted is kept and told, and the engine is woken.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -15,7 +15,7 @@ from mailstead.api.cloudformation.changes import changes
 from mailstead.api.cloudformation.journal import Journal
 from mailstead.api.cloudformation.model import ChangeSet, Output, Stack, Wanted, opened, sealed
 from mailstead.api.cloudformation.plan import Plan, capabilities_needed, make_plan
-from mailstead.api.cloudformation.resources import Registry
+from mailstead.api.cloudformation.resources import Context, Registry
 from mailstead.mail.errors import Conflict, DomainError, Invalid, Limit, NotFound, Refused
 from mailstead.mail.model import Scope
 from mailstead.mail.ports import Create, Randomness, Replace, Wakeups
@@ -54,8 +54,10 @@ class Stacks:
     registry: Registry
     randomness: Randomness
     wakeups: Wakeups
-    ssm: Any
-    """``async (scope) -> Mapping[str, str]``: parameters of the account, for SSM-typed ones."""
+    ssm: Callable[[Scope], Awaitable[Mapping[str, str]]]
+    """The account's SSM parameters, for parameters of a template that are typed so."""
+    context: Callable[[Stack, str], Awaitable[Context]]
+    """Where and as whom a stack's actions on a resource are done."""
 
     async def require(self, scope: Scope, name: str) -> Stack:
         """The stack; Invalid in CloudFormation's words for none."""

@@ -1,0 +1,73 @@
+"""Puts the engine together: registry, journal, actions, and as whom stacks act."""
+
+from __future__ import annotations
+
+from base64 import b32encode
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
+
+from mailstead.api.cloudformation.actions import Actions
+from mailstead.api.cloudformation.dynamic import Dynamic, Find
+from mailstead.api.cloudformation.engine import Engine
+from mailstead.api.cloudformation.journal import Journal
+from mailstead.api.cloudformation.model import Stack
+from mailstead.api.cloudformation.resources import Context, Registry
+from mailstead.api.cloudformation.service import Stacks
+from mailstead.api.errors import DENIED
+from mailstead.api.operation import Ports
+from mailstead.mail.access import Principal, Request, decide, refusal
+from mailstead.mail.errors import Refused
+from mailstead.mail.model import Scope
+from mailstead.mail.ports import Clock, Randomness, Store, Wakeups
+
+
+@dataclass(frozen=True, slots=True)
+class Surroundings:
+    """What the engine needs of the process."""
+
+    store: Store
+    clock: Clock
+    randomness: Randomness
+    wakeups: Wakeups
+    ports: Callable[[], Ports]
+    """What the resource types use; made after the engine, which is in it."""
+    principal: Callable[[Scope, str], Awaitable[Principal | None]]
+    """Who an ARN of a user or role is, with the policies of now."""
+    parameters: Callable[[Scope], Awaitable[Mapping[str, str]]]
+    dynamic: Mapping[str, Find]
+
+
+def assemble(registry: Registry, given: Surroundings) -> tuple[Stacks, Engine]:
+    """The operations on stacks, and the engine that runs them."""
+    journal = Journal(given.store, given.clock, given.randomness)
+
+    async def context(stack: Stack, logical_id: str) -> Context:
+        acting = stack.target or stack.current
+        arn = acting.role_arn or stack.caller
+        principal = await given.principal(stack.scope, arn)
+
+        def authorise(action: str, resource: str) -> None:
+            if principal is None:
+                raise Refused(f"{arn} does not exist any more", resource="role", reason=DENIED)
+            decision = decide(principal, Request(action, (resource,)))
+            if not decision.allowed:
+                raise Refused(refusal(principal, decision), resource="action", reason=DENIED)
+
+        return Context(stack.scope, given.ports(), authorise, stack.arn, logical_id)
+
+    stacks = Stacks(
+        journal,
+        registry,
+        given.randomness,
+        given.wakeups,
+        given.parameters,
+        context,
+    )
+    actions = Actions(
+        journal,
+        registry,
+        context,
+        Dynamic(dict(given.dynamic)),
+        lambda: b32encode(given.randomness.token(8)).decode().rstrip("=")[:12],
+    )
+    return stacks, Engine(journal, actions, stacks.target_plan, stacks.check_outputs)
