@@ -1,0 +1,15 @@
+"""Worlds of stacks; each is closed when its test ends."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from support.stacks import StackWorld
+
+
+@pytest.fixture
+def at(tmp_path: Path) -> Iterator[StackWorld]:
+    world = StackWorld(tmp_path)
+    yield world
+    world.close()
