@@ -122,13 +122,15 @@ async def access_keys(iam: Iam, scope: Scope, user: User | None) -> list[AccessK
     return sorted(found, key=lambda key: key.created_at)
 
 
-async def create_access_key(iam: Iam, scope: Scope, user: User | None) -> AccessKey:
-    """A new key of a user, or of the root user; two at most."""
+async def create_access_key(
+    iam: Iam, scope: Scope, user: User | None, key_id: str | None = None
+) -> AccessKey:
+    """A new key of a user, or of the root user; two at most. Its id is random where not given."""
     present = await access_keys(iam, scope, user)
     if len(present) >= KEYS_A_USER:
         raise quota("AccessKeysPerUser", KEYS_A_USER)
     secret = Secret(b64encode(iam.randomness.token(30)))
-    key_id = new_id("AKIA", iam.randomness)
+    key_id = key_id or new_id("AKIA", iam.randomness)
     owner = user.name if user is not None else ROOT
     key = AccessKey(scope, key_id, owner, secret, iam.clock.now())
     changes: list[Change] = [Create(key)]
