@@ -11,6 +11,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parent))
 
+import cloudformation_page
 import commands_page
 import configuration_page
 import operations
@@ -18,6 +19,7 @@ import rfcs
 
 DOCS = Path(__file__).resolve().parent.parent / "docs"
 PAGES = {
+    "cloudformation.md": cloudformation_page.page,
     "commands.md": commands_page.page,
     "configuration.md": configuration_page.page,
     "operations.md": operations.fresh,
