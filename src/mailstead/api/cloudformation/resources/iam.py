@@ -46,7 +46,7 @@ async def holder(at: Context, kind: str, name: str) -> Holder:
         return await iam.user(home(at), name)
     if kind == "Groups":
         return await iam.group(home(at), name)
-    return await at.ports.roles.named(home(at), name)
+    return await iam.role(home(at), name)
 
 
 def holders_in(given: Properties) -> list[tuple[str, str]]:

@@ -1,0 +1,108 @@
+"""``AWS::IAM::Role``."""
+
+from __future__ import annotations
+
+import json
+from typing import ClassVar
+
+from mailstead.api.cloudformation.resources import (
+    ANY,
+    Context,
+    Made,
+    Properties,
+    Schema,
+    create_only_changed,
+    tags_of,
+)
+from mailstead.api.cloudformation.resources.iam import home, settle_policies, text_of
+from mailstead.mail.errors import Conflict, NotFound
+from mailstead.mail.iam import Role
+from mailstead.mail.iam_roles import HOUR
+
+
+class IamRole:
+    """A role with its trust and policies."""
+
+    schema: ClassVar[Schema] = Schema(
+        type="AWS::IAM::Role",
+        properties={
+            "AssumeRolePolicyDocument": ANY,
+            "Description": None,
+            "ManagedPolicyArns": ANY,
+            "MaxSessionDuration": None,
+            "Path": None,
+            "PermissionsBoundary": None,
+            "Policies": ANY,
+            "RoleName": None,
+            "Tags": ANY,
+        },
+        required=("AssumeRolePolicyDocument",),
+        create_only=("Path", "RoleName"),
+        attributes=("Arn", "RoleId"),
+        name="RoleName",
+        longest_name=64,
+        refused=("PermissionsBoundary",),
+    )
+
+    def replaces(self, old: Properties, new: Properties) -> bool:
+        return create_only_changed(self.schema, old, new)
+
+    async def create(self, at: Context, name: str, given: Properties) -> Made:
+        at.authorise("iam:CreateRole", f"arn:aws:iam::{at.scope.account}:role/{name}")
+        try:
+            await at.ports.roles.create(
+                home(at),
+                name,
+                text_of(given["AssumeRolePolicyDocument"]),
+                path=str(given.get("Path", "/")),
+                description=str(given.get("Description", "")),
+                longest_session=int(given.get("MaxSessionDuration", HOUR)),
+                tags=tags_of(given),
+            )
+        except Conflict:
+            if not (at.resuming or at.importing):
+                raise
+        await settle_policies(at, ("Roles", name), {}, given)
+        return await self._made(at, name)
+
+    async def update(self, at: Context, physical_id: str, old: Properties, new: Properties) -> Made:
+        at.authorise("iam:UpdateRole", f"arn:aws:iam::{at.scope.account}:role/{physical_id}")
+        roles = at.ports.roles
+        await roles.update(
+            home(at),
+            physical_id,
+            description=str(new.get("Description", "")),
+            longest_session=int(new.get("MaxSessionDuration", HOUR)),
+        )
+        trust = text_of(new["AssumeRolePolicyDocument"])
+        await roles.set_trust(home(at), physical_id, trust)
+        await roles.untag(home(at), physical_id, set(tags_of(old)) - set(tags_of(new)))
+        await roles.tag(home(at), physical_id, tags_of(new))
+        await settle_policies(at, ("Roles", physical_id), old, new)
+        return await self._made(at, physical_id)
+
+    async def _made(self, at: Context, name: str) -> Made:
+        role = await at.ports.iam.role(home(at), name)
+        return Made(role.role_name, {"Arn": role.arn, "RoleId": role.role_id})
+
+    async def delete(self, at: Context, physical_id: str, given: Properties) -> None:
+        at.authorise("iam:DeleteRole", f"arn:aws:iam::{at.scope.account}:role/{physical_id}")
+        try:
+            await at.ports.iam.role(home(at), physical_id)
+        except NotFound:
+            return
+        await settle_policies(at, ("Roles", physical_id), given, {})
+        await at.ports.roles.delete(home(at), physical_id)
+
+    async def read(self, at: Context, physical_id: str, given: Properties) -> Properties | None:
+        role = await at.ports.store.get(Role, home(at), physical_id.lower())
+        if role is None:
+            return None
+        found = dict(given)
+        if json.loads(role.trust) != json.loads(text_of(given["AssumeRolePolicyDocument"])):
+            found["AssumeRolePolicyDocument"] = json.loads(role.trust)
+        if "ManagedPolicyArns" in given:
+            found["ManagedPolicyArns"] = list(role.attached)
+        if "Description" in given:
+            found["Description"] = role.description
+        return found
