@@ -17,11 +17,13 @@ from botocore.config import Config
 
 from mailstead.api import iam as iam_handlers
 from mailstead.api import iam_policies as policy_handlers
+from mailstead.api import iam_roles as role_handlers
 from mailstead.api import sts as sts_handlers
 from mailstead.api.gateway import Gateway
 from mailstead.api.operation import Operations, Ports
 from mailstead.mail.credentials import Credentials
 from mailstead.mail.iam import Iam
+from mailstead.mail.iam_roles import Roles
 from mailstead.mail.iam_users import keep_root_key
 from mailstead.mail.model import Scope
 from mailstead.roles.clock import SystemClock, SystemRandomness
@@ -77,9 +79,16 @@ class Door:
         self.credentials = Credentials(self.store, self.clock)
         self.iam = Iam(self.store, self.clock, randomness, self.credentials.clear)
         rest: Any = None
-        ports = Ports(
-            self.store, self.clock, randomness, self.iam, rest, rest, rest, rest, rest, "PENDING"
-        )
+        self.roles = Roles(self.iam)
+        given = {
+            "store": self.store,
+            "clock": self.clock,
+            "randomness": randomness,
+            "iam": self.iam,
+            "roles": self.roles,
+            "review": "PENDING",
+        }
+        ports = Ports(**(dict.fromkeys(Ports.__dataclass_fields__, rest) | given))
         operations = Operations(modules, WIRE.models)
         self.gateway = Gateway(WIRE, operations, ports, self.credentials.find, **options)
         self.scope = Scope(ACCOUNT, "us-east-1")
@@ -179,6 +188,6 @@ class Door:
 @pytest.fixture
 def door(tmp_path: Path) -> Iterator[Door]:
     """A gateway with the IAM and STS handlers."""
-    made = Door(tmp_path, [iam_handlers, policy_handlers, sts_handlers])
+    made = Door(tmp_path, [iam_handlers, policy_handlers, role_handlers, sts_handlers])
     yield made
     made.close()

@@ -30,6 +30,7 @@ from mailstead.mail import accounts, iam_policies, iam_users
 from mailstead.mail.accounts import SendingLimits
 from mailstead.mail.credentials import Credentials
 from mailstead.mail.iam import Iam
+from mailstead.mail.iam_roles import Roles
 from mailstead.mail.identities import Identities
 from mailstead.mail.letters import Letters
 from mailstead.mail.messages import Leased
@@ -189,6 +190,7 @@ class World:
             clock=self.clock,
             randomness=self.dice,
             iam=self.iam,
+            roles=Roles(self.iam),
             identities=self.identities,
             verification=self.verification,
             outbound=self.outbound,

@@ -108,6 +108,7 @@ _IAM: Table = {
     About(Conflict, "", "in-use"): "DeleteConflictException",
     About(Conflict, "", "stale"): "ConcurrentModificationException",
     About(Invalid): "InvalidInputException",
+    About(Invalid, "", NOT_SERVED): Code("NotImplemented", 501),
     About(Invalid, "", "name"): _VALIDATION,
     About(Invalid, "policy", "malformed"): "MalformedPolicyDocumentException",
     About(Limit): "LimitExceededException",

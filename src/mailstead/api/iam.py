@@ -12,6 +12,7 @@ from urllib.parse import quote
 
 from mailstead.api.operation import Call, operation
 from mailstead.mail import iam_users
+from mailstead.mail.errors import Invalid
 from mailstead.mail.iam import AccessKey, Group, User
 from mailstead.mail.iam_policies import Holder
 from mailstead.mail.model import Scope
@@ -54,13 +55,21 @@ def groups_arn(call: Call, p: Params) -> Sequence[str]:
 async def named_user(call: Call, p: Params) -> User | None:
     """The user that a call names, else the caller's own; None for the root user."""
     name = p.get("UserName", call.principal.user_name)
+    if name is None and not call.principal.is_root:
+        raise Invalid(
+            "Must specify userName when calling with non-User credentials",
+            resource="user",
+            reason="name",
+        )
     return None if name is None else await call.ports.iam.user(home(call), name)
 
 
 async def holder(call: Call, p: Params) -> Holder:
-    """The group or user that a call names."""
+    """The group, role or user that a call names."""
     if "GroupName" in p:
         return await call.ports.iam.group(home(call), p["GroupName"])
+    if "RoleName" in p:
+        return await call.ports.iam.role(home(call), p["RoleName"])
     return await call.ports.iam.user(home(call), p["UserName"])
 
 

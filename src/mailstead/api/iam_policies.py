@@ -1,4 +1,4 @@
-"""IAM operations on policies: inline and managed, of users and of groups."""
+"""IAM operations on policies: inline and managed, of users, groups and roles."""
 
 from __future__ import annotations
 
@@ -16,9 +16,11 @@ from mailstead.api.iam import (
     tags_out,
     user_arn,
 )
+from mailstead.api.iam_roles import role_arn
 from mailstead.api.operation import Call, operation
 from mailstead.mail import iam_policies
-from mailstead.mail.iam import AWS_POLICIES, Group, ManagedPolicy, User
+from mailstead.mail.iam import AWS_POLICIES, Group, ManagedPolicy, Role, User
+from mailstead.mail.iam_policies import SIDES
 
 
 def policy_arn(call: Call, p: Params) -> Sequence[str]:
@@ -36,6 +38,7 @@ def new_policy_arn(call: Call, p: Params) -> Sequence[str]:
 
 @operation("iam", "PutUserPolicy", resources=user_arn)
 @operation("iam", "PutGroupPolicy", resources=group_arn)
+@operation("iam", "PutRolePolicy", resources=role_arn)
 async def put_policy(call: Call, p: Params) -> None:
     owner = await holder(call, p)
     await iam_policies.put_inline(call.ports.iam, owner, p["PolicyName"], p["PolicyDocument"])
@@ -43,12 +46,12 @@ async def put_policy(call: Call, p: Params) -> None:
 
 @operation("iam", "GetUserPolicy", resources=user_arn)
 @operation("iam", "GetGroupPolicy", resources=group_arn)
+@operation("iam", "GetRolePolicy", resources=role_arn)
 async def get_policy_text(call: Call, p: Params) -> Params:
     owner = await holder(call, p)
     document = iam_policies.inline(owner, p["PolicyName"])
-    side = "UserName" if isinstance(owner, User) else "GroupName"
     return {
-        side: iam_policies.written(owner),
+        SIDES[type(owner)].member: iam_policies.written(owner),
         "PolicyName": p["PolicyName"],
         "PolicyDocument": document_out(document),
     }
@@ -56,6 +59,7 @@ async def get_policy_text(call: Call, p: Params) -> Params:
 
 @operation("iam", "ListUserPolicies", resources=user_arn)
 @operation("iam", "ListGroupPolicies", resources=group_arn)
+@operation("iam", "ListRolePolicies", resources=role_arn)
 async def list_policy_names(call: Call, p: Params) -> Params:
     owner = await holder(call, p)
     return page([(name, name) for name in sorted(owner.inline)], p, "PolicyNames")
@@ -63,6 +67,7 @@ async def list_policy_names(call: Call, p: Params) -> Params:
 
 @operation("iam", "DeleteUserPolicy", resources=user_arn)
 @operation("iam", "DeleteGroupPolicy", resources=group_arn)
+@operation("iam", "DeleteRolePolicy", resources=role_arn)
 async def delete_policy_text(call: Call, p: Params) -> None:
     await iam_policies.delete_inline(call.ports.iam, await holder(call, p), p["PolicyName"])
 
@@ -72,6 +77,7 @@ async def delete_policy_text(call: Call, p: Params) -> None:
 
 @operation("iam", "AttachUserPolicy", resources=user_arn)
 @operation("iam", "AttachGroupPolicy", resources=group_arn)
+@operation("iam", "AttachRolePolicy", resources=role_arn)
 async def attach_policy(call: Call, p: Params) -> None:
     owner = await holder(call, p)
     await iam_policies.attach(call.ports.iam, home(call), owner, p["PolicyArn"])
@@ -79,12 +85,14 @@ async def attach_policy(call: Call, p: Params) -> None:
 
 @operation("iam", "DetachUserPolicy", resources=user_arn)
 @operation("iam", "DetachGroupPolicy", resources=group_arn)
+@operation("iam", "DetachRolePolicy", resources=role_arn)
 async def detach_policy(call: Call, p: Params) -> None:
     await iam_policies.detach(call.ports.iam, await holder(call, p), p["PolicyArn"])
 
 
 @operation("iam", "ListAttachedUserPolicies", resources=user_arn)
 @operation("iam", "ListAttachedGroupPolicies", resources=group_arn)
+@operation("iam", "ListAttachedRolePolicies", resources=role_arn)
 async def list_attached_policies(call: Call, p: Params) -> Params:
     owner = await holder(call, p)
     rows: list[tuple[str, Any]] = []
@@ -222,6 +230,10 @@ async def list_entities_for_policy(call: Call, p: Params) -> Params:
             for one in found
             if isinstance(one, Group) and wanted in {None, "Group"}
         ],
-        "PolicyRoles": [],
+        "PolicyRoles": [
+            {"RoleName": one.role_name, "RoleId": one.role_id}
+            for one in found
+            if isinstance(one, Role) and wanted in {None, "Role"}
+        ],
         "IsTruncated": False,
     }

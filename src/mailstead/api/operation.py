@@ -37,6 +37,7 @@ from mailstead.wire.aws_model import Models
 
 if TYPE_CHECKING:
     from mailstead.mail.iam import Iam
+    from mailstead.mail.iam_roles import Roles
     from mailstead.mail.identities import Identities
     from mailstead.mail.letters import Letters
     from mailstead.mail.ports import Clock, Randomness, Store
@@ -57,6 +58,7 @@ class Ports:
     clock: Clock
     randomness: Randomness
     iam: Iam
+    roles: Roles
     identities: Identities
     verification: Verification
     outbound: Outbound
@@ -93,8 +95,8 @@ class Call:
             "aws:currenttime": datetime.fromtimestamp(moment, UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
             "aws:epochtime": str(moment),
             "aws:principalaccount": principal.account,
-            "aws:principalarn": principal.arn,
-            "aws:principaltype": "Account" if principal.is_root else "User",
+            "aws:principalarn": principal.role_arn or principal.arn,
+            "aws:principaltype": _principal_type(principal),
             "aws:requestedregion": self.scope.region,
             "aws:securetransport": "true" if self.secure else "false",
             "aws:sourceip": self.source_ip,
@@ -106,6 +108,7 @@ class Call:
             keys["aws:username"] = principal.user_name
         if self.api_version:
             keys["ses:apiversion"] = self.api_version
+        keys.update((f"aws:principaltag/{name.lower()}", value) for name, value in principal.tags)
         return keys
 
     def authorise(
@@ -116,13 +119,15 @@ class Call:
         policies: Sequence[Policy] = (),
         *,
         owner: str | None = None,
+        mandatory: bool = False,
     ) -> None:
         """Refused (reason ``access-denied``) unless the caller may, on every resource.
 
         ``policies`` are the resource's own, ``owner`` its account where that can
-        be another's.
+        be another's; ``mandatory`` says that they must allow even within the
+        account, as a role's trust policy does.
         """
-        decision = self._decide(action, resources, context or {}, policies, owner)
+        decision = self._decide(action, resources, context or {}, policies, owner, mandatory)
         if not decision.allowed:
             raise _refused(refusal(self.principal, decision), decision)
 
@@ -145,6 +150,7 @@ class Call:
         context: Mapping[str, Sequence[str]],
         policies: Sequence[Policy],
         owner: str | None,
+        mandatory: bool = False,
     ) -> Decision:
         principal = self.principal
         if principal.is_root and not policies and owner in {None, principal.account}:
@@ -153,7 +159,13 @@ class Call:
         for key, value in context.items():
             keys[key.lower()] = value if isinstance(value, str) else tuple(value)
         request = Request(action, tuple(resources), keys)
-        return decide(principal, request, policies, owner=owner)
+        return decide(principal, request, policies, owner=owner, mandatory=mandatory)
+
+
+def _principal_type(principal: Principal) -> str:
+    if principal.is_root:
+        return "Account"
+    return "AssumedRole" if principal.role_arn is not None else "User"
 
 
 def _refused(text: str, decision: Decision) -> Refused:

@@ -14,6 +14,7 @@ from mailstead.mail.delivery import Deliveries
 from mailstead.mail.demo import Demo
 from mailstead.mail.domains import Domains
 from mailstead.mail.iam import Iam
+from mailstead.mail.iam_roles import Roles
 from mailstead.mail.identities import Identities
 from mailstead.mail.inbox import Inbox
 from mailstead.mail.letters import Letters
@@ -63,6 +64,7 @@ class Domain:
     outside: Outside
     inbox: Inbox
     iam: Iam
+    roles: Roles
     credentials: Credentials
     demo: Demo
 
@@ -128,6 +130,7 @@ def compose(
         "outside.test",
     )
     credentials = Credentials(store, clock)
+    iam = Iam(store, clock, randomness, credentials.clear)
     return Domain(
         adapters=adapters,
         home=home,
@@ -143,7 +146,8 @@ def compose(
         reception=reception,
         outside=outside,
         inbox=Inbox(store, wakeups, clock),
-        iam=Iam(store, clock, randomness, credentials.clear),
+        iam=iam,
+        roles=Roles(iam),
         credentials=credentials,
         demo=Demo(domains, mailboxes, outbound, verification),
     )

@@ -9,7 +9,7 @@ from ipaddress import ip_network
 from typing import Any
 
 from mailstead import __version__
-from mailstead.api import iam, iam_policies, route53, sts
+from mailstead.api import iam, iam_policies, iam_roles, route53, sts
 from mailstead.api.admin import Admin
 from mailstead.api.gateway import Gateway
 from mailstead.api.local import PREFIX, Health, LocalApi
@@ -37,6 +37,7 @@ HANDLERS = (
     account,
     iam,
     iam_policies,
+    iam_roles,
     sts,
     route53,
 )
@@ -68,6 +69,7 @@ def api_app(config: Config, domain: Domain, roles: Sequence[str], access: LocalA
         clock=adapters.clock,
         randomness=adapters.randomness,
         iam=domain.iam,
+        roles=domain.roles,
         identities=domain.identities,
         verification=domain.verification,
         outbound=domain.outbound,

@@ -89,6 +89,8 @@ class Principal:
     """Policies given with the session: they can only take away."""
     role_arn: str | None = None
     """The role behind a session, which resource policies may name in its place."""
+    tags: tuple[tuple[str, str], ...] = ()
+    """The user's or role's and the session's, for ``aws:PrincipalTag/KEY``."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -174,7 +176,8 @@ def _one(
     own = decision_by_identity(principal, request, resource)
     if must and granted is _Grant.NONE:
         return Decision(False, action, resource, source=Source.RESOURCE)
-    if own or granted is _Grant.DIRECT:
+    within = not principal.session or _any(principal.session, True, request, resource)
+    if own or granted is _Grant.DIRECT or (granted is _Grant.ROLE and within):
         return Decision(True, action, resource)
     limited = principal.session and _any(principal.policies, True, request, resource)
     return Decision(False, action, resource, source=Source.SESSION if limited else Source.IDENTITY)
@@ -196,7 +199,9 @@ class _Grant(Enum):
     NONE = 0
     ACCOUNT = 1
     """Through the account, which leaves the choice to the account's own policies."""
-    DIRECT = 2
+    ROLE = 2
+    """Through the role, within what the session's own policies allow."""
+    DIRECT = 3
 
 
 def _principal_match(named: Principals | None, principal: Principal) -> _Grant:
@@ -213,8 +218,10 @@ def _principal_match(named: Principals | None, principal: Principal) -> _Grant:
 
 
 def _name_match(name: str, principal: Principal) -> _Grant:
-    if name in {"*", principal.arn, principal.role_arn}:
+    if name in {"*", principal.arn}:
         return _Grant.DIRECT
+    if name == principal.role_arn:
+        return _Grant.ROLE
     if name in {principal.account, f"arn:aws:iam::{principal.account}:root"}:
         return _Grant.DIRECT if principal.is_root else _Grant.ACCOUNT
     return _Grant.NONE

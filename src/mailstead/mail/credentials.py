@@ -8,13 +8,21 @@ made by another node of a fleet after `LIFE` at the latest.
 from __future__ import annotations
 
 from base64 import b64decode
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from hmac import compare_digest
 
 from mailstead.mail.access import Policy, Principal
-from mailstead.mail.iam import AWS_POLICIES, AccessKey, Group, ManagedPolicy, Session, User
-from mailstead.mail.model import Scope
+from mailstead.mail.iam import (
+    AWS_POLICIES,
+    AccessKey,
+    Group,
+    ManagedPolicy,
+    Role,
+    Session,
+    User,
+)
+from mailstead.mail.model import GLOBAL, Scope
 from mailstead.mail.policies import parse_policy
 from mailstead.mail.ports import Clock, Store
 from mailstead.wire.sigv4 import smtp_password
@@ -92,23 +100,90 @@ class Credentials:
                 return found.principal, Scope(found.principal.account, region)
         return None
 
+    async def principal(self, arn: str) -> Principal | None:
+        """Who an ARN of IAM or STS stands for, with the policies of now; None where it is gone.
+
+        A role's own ARN stands for a session without session policies. For work
+        that goes on after the request that asked for it.
+        """
+        parts = arn.split(":", 5)
+        if len(parts) != 6:
+            return None
+        scope, what = Scope(parts[4], GLOBAL), parts[5]
+        kind, _, rest = what.partition("/")
+        match parts[2], kind:
+            case "iam", "root":
+                return await self._user(scope, "")
+            case "iam", "user":
+                return await self._user(scope, rest.rpartition("/")[2].lower())
+            case "iam", "role":
+                role = await self._store.get(Role, scope, rest.rpartition("/")[2].lower())
+                return await self._role(role, "mailstead") if role is not None else None
+            case "sts", "assumed-role":
+                return await self._assumed(scope, *rest.partition("/")[::2])
+            case _:
+                return None
+
+    async def _assumed(self, scope: Scope, role_name: str, session_name: str) -> Principal | None:
+        """Who the latest session of that name speaks for."""
+        found = [
+            session
+            for session in await self._store.select(Session, scope)
+            if session.role == role_name.lower() and session.session_name == session_name
+        ]
+        latest = max(found, key=lambda session: session.expires_at, default=None)
+        return await self._session(latest) if latest is not None else None
+
     async def _load(self, key_id: str) -> Credential | None:
         key = await self._store.find(AccessKey, key_id)
         if key is not None:
             if not key.active:
                 return None
-            principal = await self._principal(key.scope, key.user)
+            principal = await self._user(key.scope, key.user)
             return principal and Credential(key_id, key.secret.decode(), principal)
         session = await self._store.find(Session, key_id)
         if session is None:
             return None
-        principal = await self._principal(session.scope, session.user)
+        principal = await self._session(session)
         return principal and Credential(
             key_id, session.secret.decode(), principal, session.token.decode(), session.expires_at
         )
 
-    async def _principal(self, scope: Scope, user_name: str) -> Principal | None:
-        """Who a key belongs to; None where that user is gone."""
+    async def _session(self, session: Session) -> Principal | None:
+        """Whom temporary credentials speak for; None where that user or role is gone."""
+        if not session.role_id:
+            return await self._user(session.scope, session.user)
+        role = await self._store.get(Role, session.scope, session.role)
+        if role is None or role.role_id != session.role_id:
+            return None
+        documents = [*session.policies, *await self._texts(role.scope, session.policy_arns)]
+        limits = tuple(_parsed(documents))
+        if session.policy_arns and not limits:
+            # All were deleted: what they allowed was never the whole role.
+            limits = (Policy(()),)
+        return await self._role(role, session.session_name, limits, session.tags)
+
+    async def _role(
+        self,
+        role: Role,
+        session_name: str,
+        limits: tuple[Policy, ...] = (),
+        tags: Mapping[str, str] | None = None,
+    ) -> Principal:
+        documents = [*role.inline.values(), *await self._texts(role.scope, role.attached)]
+        account = role.scope.account
+        return Principal(
+            account,
+            f"arn:aws:sts::{account}:assumed-role/{role.role_name}/{session_name}",
+            f"{role.role_id}:{session_name}",
+            policies=tuple(_parsed(documents)),
+            session=limits,
+            role_arn=role.arn,
+            tags=tuple({**role.tags, **(tags or {})}.items()),
+        )
+
+    async def _user(self, scope: Scope, user_name: str) -> Principal | None:
+        """A user with all policies, the root user for ""; None where that user is gone."""
         if not user_name:
             arn = f"arn:aws:iam::{scope.account}:root"
             return Principal(scope.account, arn, scope.account, is_root=True)
@@ -122,9 +197,19 @@ class Credentials:
             if group is not None:
                 documents += group.inline.values()
                 arns += group.attached
-        documents += [text for arn in arns if (text := await self._document(scope, arn))]
-        policies = tuple(_parsed(documents))
-        return Principal(scope.account, user.arn, user.user_id, user.user_name, policies=policies)
+        documents += await self._texts(scope, arns)
+        return Principal(
+            scope.account,
+            user.arn,
+            user.user_id,
+            user.user_name,
+            policies=tuple(_parsed(documents)),
+            tags=tuple(user.tags.items()),
+        )
+
+    async def _texts(self, scope: Scope, arns: Iterable[str]) -> list[str]:
+        """The documents of managed policies; one that is gone has none."""
+        return [text for arn in arns if (text := await self._document(scope, arn))]
 
     async def _document(self, scope: Scope, arn: str) -> str | None:
         if arn in AWS_POLICIES:

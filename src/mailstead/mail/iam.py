@@ -1,4 +1,4 @@
-"""IAM's nouns: users, groups, access keys, managed policies, sessions; their names and limits.
+"""IAM's nouns: users, groups, roles, keys, managed policies, sessions; their names and limits.
 
 All of them belong to an account, in no region. Names differ without regard to
 case, so each is kept under its lower-case form; access key ids are unique
@@ -24,6 +24,8 @@ ATTACHED = 10
 VERSIONS = 5
 INLINE_USER = 2048
 INLINE_GROUP = 5120
+INLINE_ROLE = 10_240
+TRUST_SIZE = 2048
 POLICY_SIZE = 6144
 TAGS = 50
 _NAME = re.compile(r"[\w+=,.@-]{1,128}", re.ASCII)
@@ -76,6 +78,32 @@ class Group:
 
 
 @dataclass(frozen=True, slots=True)
+class Role:
+    """An IAM role: rights for a while, for whom its trust policy names."""
+
+    KIND: ClassVar[str] = "iam-role"
+    scope: Scope
+    name: str
+    role_name: str
+    role_id: str
+    path: str
+    created_at: int
+    trust: str
+    """The trust policy's document."""
+    description: str = ""
+    longest_session: int = 3600
+    """Seconds that a session may live (``MaxSessionDuration``)."""
+    inline: dict[str, str] = field(default_factory=dict[str, str])
+    attached: tuple[str, ...] = ()
+    tags: dict[str, str] = field(default_factory=dict[str, str])
+
+    @property
+    def arn(self) -> str:
+        """The role's ARN."""
+        return f"arn:aws:iam::{self.scope.account}:role{self.path}{self.role_name}"
+
+
+@dataclass(frozen=True, slots=True)
 class AccessKey:
     """A long-lived access key; its name is the key's id, its user "" for the root user."""
 
@@ -90,7 +118,10 @@ class AccessKey:
 
 @dataclass(frozen=True, slots=True)
 class Session:
-    """Temporary credentials; its name is the key's id."""
+    """Temporary credentials; its name is the key's id.
+
+    They are a role's where ``role_id`` is set, else a user's.
+    """
 
     KIND: ClassVar[str] = "iam-session"
     scope: Scope
@@ -100,6 +131,16 @@ class Session:
     token: Secret
     expires_at: int
     """Milliseconds of the real clock."""
+    role: str = ""
+    """The name under which the role is kept."""
+    role_id: str = ""
+    """Which role of that name: one that is made anew takes no sessions over."""
+    session_name: str = ""
+    policies: tuple[str, ...] = ()
+    """Documents of session policies, which can only take away."""
+    policy_arns: tuple[str, ...] = ()
+    """Managed policies that are session policies."""
+    tags: dict[str, str] = field(default_factory=dict[str, str])
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,8 +187,10 @@ class ManagedPolicy:
         return self.versions[self.default].document
 
 
-def _aws(name: str, actions: tuple[str, ...], number: int) -> ManagedPolicy:
-    statement = {"Effect": "Allow", "Action": list(actions), "Resource": "*"}
+def _aws(name: str, number: int, actions: tuple[str, ...], *, but: bool = False) -> ManagedPolicy:
+    """One of AWS's policies: these actions on everything; ``but`` them, everything else."""
+    side = "NotAction" if but else "Action"
+    statement = {"Effect": "Allow", side: list(actions), "Resource": "*"}
     document = json.dumps({"Version": "2012-10-17", "Statement": [statement]}, indent=4)
     created = 1_423_180_800_000
     return ManagedPolicy(
@@ -156,15 +199,42 @@ def _aws(name: str, actions: tuple[str, ...], number: int) -> ManagedPolicy:
     )  # fmt: skip
 
 
+_STACK_READS = (
+    "cloudformation:Describe*", "cloudformation:Detect*", "cloudformation:EstimateTemplateCost",
+    "cloudformation:Get*", "cloudformation:List*", "cloudformation:ValidateTemplate",
+)  # fmt: skip
+_READS = (
+    *_STACK_READS, "iam:Get*", "iam:List*", "route53:Get*", "route53:List*", "route53:Test*",
+    "s3:Get*", "s3:List*", "secretsmanager:DescribeSecret", "secretsmanager:GetResourcePolicy",
+    "secretsmanager:List*", "ses:BatchGetMetricData", "ses:Describe*", "ses:Get*", "ses:List*",
+    "sns:Get*", "sns:List*", "sqs:Get*", "sqs:List*", "ssm:Describe*", "ssm:Get*", "ssm:List*",
+    "sts:GetAccessKeyInfo", "sts:GetCallerIdentity",
+)  # fmt: skip
+"""What ReadOnlyAccess allows of the services that are here: no secret's value is among it."""
+
 AWS_POLICIES: dict[str, ManagedPolicy] = {
     policy.arn: policy
     for policy in (
-        _aws("AdministratorAccess", ("*",), 1),
-        _aws("AmazonSESFullAccess", ("ses:*",), 2),
-        _aws("AmazonSESReadOnlyAccess", ("ses:Get*", "ses:List*", "ses:BatchGetMetricData"), 3),
-        _aws("AmazonRoute53FullAccess", ("route53:*",), 4),
-        _aws("IAMFullAccess", ("iam:*",), 5),
-        _aws("ReadOnlyAccess", ("*:Get*", "*:List*", "*:Describe*"), 6),
+        _aws("AdministratorAccess", 1, ("*",)),
+        _aws("AmazonSESFullAccess", 2, ("ses:*",)),
+        _aws("AmazonSESReadOnlyAccess", 3, ("ses:Get*", "ses:List*", "ses:BatchGetMetricData")),
+        _aws("AmazonRoute53FullAccess", 4, ("route53:*",)),
+        _aws("IAMFullAccess", 5, ("iam:*",)),
+        _aws("ReadOnlyAccess", 6, _READS),
+        _aws("PowerUserAccess", 7, ("iam:*", "organizations:*", "account:*"), but=True),
+        _aws("IAMReadOnlyAccess", 8, ("iam:Get*", "iam:List*", "iam:Simulate*")),
+        _aws("AWSCloudFormationFullAccess", 9, ("cloudformation:*",)),
+        _aws("AWSCloudFormationReadOnlyAccess", 10, _STACK_READS),
+        _aws("AmazonS3FullAccess", 11, ("s3:*",)),
+        _aws("AmazonS3ReadOnlyAccess", 12, ("s3:Get*", "s3:List*")),
+        _aws("AmazonSSMFullAccess", 13, ("ssm:*",)),
+        _aws("AmazonSSMReadOnlyAccess", 14, ("ssm:Describe*", "ssm:Get*", "ssm:List*")),
+        _aws("SecretsManagerReadWrite", 15, ("secretsmanager:*",)),
+        _aws("AmazonSNSFullAccess", 16, ("sns:*",)),
+        _aws("AmazonSNSReadOnlyAccess", 17, ("sns:Get*", "sns:List*")),
+        _aws("AmazonSQSFullAccess", 18, ("sqs:*",)),
+        _aws("AmazonSQSReadOnlyAccess", 19, ("sqs:Get*", "sqs:List*")),
+        _aws("AmazonRoute53ReadOnlyAccess", 20, ("route53:Get*", "route53:List*")),
     )
 }
 """AWS's own managed policies that exist here, by ARN."""
@@ -227,6 +297,15 @@ class Iam:
         if found is None:
             raise NotFound(
                 f"The group with name {name} cannot be found.", resource="group", name=name
+            )
+        return found
+
+    async def role(self, scope: Scope, name: str) -> Role:
+        """The role of that name; NotFound in IAM's words."""
+        found = await self.store.get(Role, scope, name.lower())
+        if found is None:
+            raise NotFound(
+                f"The role with name {name} cannot be found.", resource="role", name=name
             )
         return found
 

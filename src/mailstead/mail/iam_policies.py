@@ -1,20 +1,23 @@
-"""IAM policies: inline ones of users and groups, managed ones with their versions, attaching."""
+"""IAM policies: inline ones, managed ones with their versions, and whom they are attached to."""
 
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import NamedTuple
 
 from mailstead.mail.errors import Conflict, Limit, NotFound, Refused
 from mailstead.mail.iam import (
     ATTACHED,
     AWS_POLICIES,
     INLINE_GROUP,
+    INLINE_ROLE,
     INLINE_USER,
     POLICY_SIZE,
     VERSIONS,
     Group,
     Iam,
     ManagedPolicy,
+    Role,
     User,
     Version,
     checked_name,
@@ -28,19 +31,36 @@ from mailstead.mail.model import Scope
 from mailstead.mail.policies import parse_policy
 from mailstead.mail.ports import Create, Remove, Replace
 
-Holder = User | Group
+Holder = User | Group | Role
 """What policies are given to."""
+
+
+class Side(NamedTuple):
+    """What is different between the kinds of holders."""
+
+    noun: str
+    member: str
+    """The member of the API that names one"""
+    inline: int
+    """How many characters the policies of its own may have together."""
+
+
+SIDES: dict[type[Holder], Side] = {
+    User: Side("user", "UserName", INLINE_USER),
+    Group: Side("group", "GroupName", INLINE_GROUP),
+    Role: Side("role", "RoleName", INLINE_ROLE),
+}
 
 
 # Inline
 
 
 async def put_inline(iam: Iam, holder: Holder, name: str, document: str) -> None:
-    """Give a user or group a policy of its own, or change it."""
+    """Give a user, group or role a policy of its own, or change it."""
     checked_name(name, "policyName", 128)
     parse_policy(document)
     inline = {**holder.inline, name: document}
-    limit = INLINE_USER if isinstance(holder, User) else INLINE_GROUP
+    limit = SIDES[type(holder)].inline
     if sum(map(size, inline.values())) > limit:
         raise Limit(
             f"Maximum policy size of {limit} bytes exceeded for {noun(holder)} {written(holder)}",
@@ -69,13 +89,19 @@ async def delete_inline(iam: Iam, holder: Holder, name: str) -> None:
 
 
 def noun(holder: Holder) -> str:
-    """``user`` or ``group``."""
-    return "user" if isinstance(holder, User) else "group"
+    """``user``, ``group`` or ``role``."""
+    return SIDES[type(holder)].noun
 
 
 def written(holder: Holder) -> str:
     """The holder's name as it was given."""
-    return holder.user_name if isinstance(holder, User) else holder.group_name
+    match holder:
+        case User():
+            return holder.user_name
+        case Group():
+            return holder.group_name
+        case Role():
+            return holder.role_name
 
 
 # Managed
@@ -139,10 +165,11 @@ async def own_policy(iam: Iam, scope: Scope, arn: str) -> ManagedPolicy:
 
 
 async def holders(iam: Iam, scope: Scope, arn: str) -> list[Holder]:
-    """Users, then groups, that a policy is attached to."""
+    """Users, then groups, then roles, that a policy is attached to."""
     users = await iam.store.select(User, scope)
     groups = await iam.store.select(Group, scope)
-    return [holder for holder in (*users, *groups) if arn in holder.attached]
+    roles = await iam.store.select(Role, scope)
+    return [holder for holder in (*users, *groups, *roles) if arn in holder.attached]
 
 
 async def delete_policy(iam: Iam, scope: Scope, arn: str) -> None:

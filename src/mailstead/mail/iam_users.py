@@ -5,6 +5,7 @@ from __future__ import annotations
 from base64 import b64encode
 from collections.abc import Iterable
 from dataclasses import replace
+from typing import Any
 
 from mailstead.mail.errors import Conflict, Invalid, NotFound
 from mailstead.mail.iam import (
@@ -260,6 +261,12 @@ async def open_session(iam: Iam, scope: Scope, user: str, seconds: int) -> Sessi
         raise Invalid(
             f"a session lives {SESSION_SHORTEST} to {SESSION_LONGEST} seconds", resource="session"
         )
+    lifetime = min(seconds, SESSION_ROOT) if user == ROOT else seconds
+    return await start_session(iam, scope, user, lifetime)
+
+
+async def start_session(iam: Iam, scope: Scope, user: str, seconds: int, **role: Any) -> Session:
+    """Keep new temporary credentials; ``role`` are the fields of a role's session."""
     now = iam.clock.real()
     ended = [
         Remove(session)
@@ -267,14 +274,14 @@ async def open_session(iam: Iam, scope: Scope, user: str, seconds: int) -> Sessi
         # Those that ended today still get the answer that says so.
         if session.expires_at < now - DAY
     ]
-    lifetime = min(seconds, SESSION_ROOT) if user == ROOT else seconds
     session = Session(
         scope,
         new_id("ASIA", iam.randomness),
         user,
         Secret(b64encode(iam.randomness.token(30))),
         Secret(b64encode(iam.randomness.token(120))),
-        now + lifetime * 1000,
+        now + seconds * 1000,
+        **role,
     )
     await iam.apply(Create(session), *ended)
     return session
