@@ -33,7 +33,7 @@ from mailstead.mail.model import (
     SigningKey,
     VerificationStatus,
 )
-from mailstead.mail.ports import Create, Remove, Replace, Store
+from mailstead.mail.ports import Create, Remove, Replace, Stands, Store, Vacant
 
 SCOPE = Scope("000000000000", "us-east-1")
 OTHER = Scope("111111111111", "eu-west-1")
@@ -137,6 +137,54 @@ def test_changes_apply_whole_or_not_at_all(with_store: WithStore) -> None:
         await store.apply(Remove(changed))
         assert await store.get(Identity, SCOPE, "example.test") is None
         assert await store.find(Identity, "example.test") is None
+
+    with_store(body)
+
+
+def test_guards_change_nothing_and_refuse(with_store: WithStore) -> None:
+    async def body(store: Store) -> None:
+        one = identity()
+        with pytest.raises(Conflict) as gone:
+            await store.apply(Create(identity("new.test")), Stands(one))
+        assert gone.value.reason == "gone"
+        assert await store.get(Identity, SCOPE, "new.test") is None
+        await store.apply(Vacant(Identity, SCOPE, "exam"), Create(one))
+        changed = replace(one, token="t")
+        await store.apply(Stands(changed))
+        assert await store.get(Identity, SCOPE, one.name) == one
+        with pytest.raises(Conflict) as taken:
+            await store.apply(Remove(one), Create(identity("b.test")), Vacant(Identity, SCOPE, "b"))
+        assert (taken.value.reason, taken.value.name) == ("in-use", "b.test")
+        assert await store.get(Identity, SCOPE, one.name) == one
+        await store.apply(Remove(one), Vacant(Identity, SCOPE, ""), Vacant(RecordSet, SCOPE, ""))
+        await store.apply(Create(identity(scope=OTHER)), Vacant(Identity, SCOPE, ""))
+
+    with_store(body)
+
+
+@pytest.mark.parametrize("size", [0, 5, 100_000])
+def test_bodies_come_and_go_with_the_resources_that_hold_them(
+    with_store: WithStore, size: int
+) -> None:
+    async def body(store: Store) -> None:
+        raw, other = b"x" * size, b"y" * (size + 1)
+        one, two = identity("one.test"), identity("two.test")
+        await store.apply(Create(one), keep=[raw])
+        with pytest.raises(Conflict):
+            await store.apply(Create(one), keep=[other], release=[digest(raw)])
+        assert await store.body(digest(raw)) == raw
+        with pytest.raises(NotFound):
+            await store.body(digest(other))
+        await store.apply(Create(two), keep=[raw])
+        await store.apply(Remove(one), release=[digest(raw)])
+        assert await store.body(digest(raw)) == raw
+        new = replace(two, token="t")
+        await store.apply(Replace(two, new), keep=[other], release=[digest(raw)])
+        assert await store.body(digest(other)) == other
+        with pytest.raises(NotFound):
+            await store.body(digest(raw))
+        await store.apply(keep=[other], release=[digest(other), b"unknown"])
+        assert await store.body(digest(other)) == other
 
     with_store(body)
 

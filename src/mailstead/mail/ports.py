@@ -52,7 +52,23 @@ class Remove:
     resource: Resource
 
 
-Change = Create | Replace | Remove
+@dataclass(frozen=True, slots=True)
+class Stands:
+    """Change nothing; Conflict (reason ``gone``) unless a resource of this name is there."""
+
+    resource: Resource
+
+
+@dataclass(frozen=True, slots=True)
+class Vacant:
+    """Change nothing; Conflict (reason ``in-use``) where a resource's name begins so."""
+
+    kind: type[Resource]
+    scope: Scope
+    prefix: str
+
+
+Change = Create | Replace | Remove | Stands | Vacant
 
 
 class Store(Protocol):
@@ -82,8 +98,14 @@ class Store(Protocol):
         """Resources in order of name: those that begin with ``prefix`` and follow ``after``."""
         ...
 
-    async def apply(self, *changes: Change) -> None:
-        """All the changes, or none and a Conflict."""
+    async def apply(
+        self, *changes: Change, keep: Sequence[bytes] = (), release: Sequence[bytes] = ()
+    ) -> None:
+        """All the changes, or none and a Conflict.
+
+        In the same write the bodies in ``keep`` are kept once more, to be read by
+        their hash, and those with the hashes in ``release`` once less.
+        """
         ...
 
     async def enqueue(self, accepted: Sequence[Accepted]) -> None:

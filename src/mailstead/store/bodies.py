@@ -1,4 +1,4 @@
-"""Message bodies: small ones inline in their row, large ones in files beside the database.
+"""Bodies of messages and objects: small ones in their row, large ones in files beside the database.
 
 A file is named by hash and generation, written with fsync and rename before
 any row refers to it; so a sweep can never take what a new reference adopts.
@@ -53,7 +53,7 @@ class BodyFiles:
             self._make(target.parent)
             disk.write_whole(target, raw)
         except OSError as error:
-            raise disk.unavailable(error, "a message's body could not be written") from error
+            raise disk.unavailable(error, "a body could not be written") from error
         return Body(name, len(raw), place, None)
 
     def read(self, place: str) -> bytes:
@@ -63,10 +63,10 @@ class BodyFiles:
         except FileNotFoundError:
             raw = b""
         except OSError as error:
-            raise disk.unavailable(error, "a message's body could not be read") from error
+            raise disk.unavailable(error, "a body could not be read") from error
         if digest(raw).hex() != place.partition(".")[0]:
             raise NotFound(
-                f"the file of a message's body is gone or damaged: {place}",
+                f"the file of a body is gone or damaged: {place}",
                 resource="body",
                 name=place,
             )

@@ -7,7 +7,7 @@ from typing import Any
 
 from mailstead.mail.errors import Conflict
 from mailstead.mail.model import Resource, Scope
-from mailstead.mail.ports import Change, Create, Remove, Replace
+from mailstead.mail.ports import Change, Create, Remove, Replace, Stands, Vacant
 from mailstead.store import codec
 from mailstead.store.sealing import Seal
 from mailstead.store.transaction import Row, Transaction
@@ -82,6 +82,43 @@ async def apply(tx: Transaction, changes: Sequence[Change], seal: Seal) -> None:
                     "WHERE kind = ?1 AND account = ?2 AND region = ?3 AND name = ?4",
                     *_key(resource),
                 )
+            case Stands(resource):
+                await _check_stands(tx, resource)
+            case Vacant(kind, scope, prefix):
+                await _check_vacant(tx, kind, scope, prefix)
+
+
+async def _check_stands(tx: Transaction, resource: Resource) -> None:
+    rows = await tx.run(
+        "SELECT name FROM resource "
+        "WHERE kind = ?1 AND account = ?2 AND region = ?3 AND name = ?4 /*pg FOR SHARE */",
+        *_key(resource),
+    )
+    if not rows:
+        raise Conflict(
+            f"{resource.KIND} {resource.name} is gone",
+            resource=resource.KIND,
+            name=resource.name,
+            reason="gone",
+        )
+
+
+async def _check_vacant(tx: Transaction, kind: type[Resource], scope: Scope, prefix: str) -> None:
+    rows = await tx.run(
+        "SELECT name FROM resource WHERE kind = ?1 AND account = ?2 AND region = ?3 "
+        "AND name >= ?4 AND name < ?5 LIMIT 1",
+        kind.KIND,
+        *scope,
+        prefix,
+        prefix + _LAST,
+    )
+    if rows:
+        raise Conflict(
+            f"{kind.KIND} {rows[0][0]} is there",
+            resource=kind.KIND,
+            name=rows[0][0],
+            reason="in-use",
+        )
 
 
 async def _create(tx: Transaction, resource: Resource, seal: Seal) -> None:

@@ -29,7 +29,7 @@ from mailstead.mail.messages import (
     Trace,
 )
 from mailstead.mail.model import Resource, Scope
-from mailstead.mail.ports import Change, Randomness, Replace
+from mailstead.mail.ports import Change, Randomness, Replace, Stands, Vacant
 from mailstead.store import bodies, mailboxes, queue, resources
 from mailstead.store.bodies import Body, BodyFiles
 from mailstead.store.connection import close_untouched, connect, open_database
@@ -198,15 +198,25 @@ class SqliteStore:
         span = (prefix, after, limit)
         return self._read(lambda tx: resources.select(tx, kind, scope, span, self._seal))
 
-    async def apply(self, *changes: Change) -> None:
+    async def apply(
+        self, *changes: Change, keep: Sequence[bytes] = (), release: Sequence[bytes] = ()
+    ) -> None:
+        made = await self._prepare(keep)
+
         async def operation(tx: Transaction) -> None:
             tx.afterwards(lambda: self._forget(changes))
             await resources.apply(tx, changes, self._seal)
+            for one in made:
+                await bodies.keep(tx, one, self._files)
+            for name in release:
+                await bodies.release(tx, name, self._files)
 
-        await self._write(operation)
+        await self._write_bodies(made, operation)
 
     def _forget(self, changes: Sequence[Change]) -> None:
         for change in changes:
+            if isinstance(change, (Stands, Vacant)):
+                continue
             one = change.new if isinstance(change, Replace) else change.resource
             self._cache.pop((one.KIND, one.scope.account, one.scope.region, one.name), None)
             self._cache.pop((one.KIND, one.name), None)
@@ -274,7 +284,7 @@ class SqliteStore:
     async def body(self, digest: bytes) -> bytes:
         found = self._read(lambda tx: bodies.load(tx, digest))
         if found is None:
-            raise NotFound("the message's body is gone", resource="body", name=digest.hex())
+            raise NotFound("the body is gone", resource="body", name=digest.hex())
         data, place = found
         return data if data is not None else await asyncio.to_thread(self._files.read, place)
 
