@@ -10,17 +10,19 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from pathlib import Path
 from re import _parser as sre
+from types import SimpleNamespace
 from typing import Any
 from urllib.parse import urlencode, urlsplit
 
 import pytest
 from botocore import parsers, serialize
 from botocore.awsrequest import HeadersDict, prepare_request_dict
+from botocore.handlers import parse_get_bucket_location
 from botocore.loaders import Loader
 from botocore.model import ServiceModel
 
 from mailstead.wire.aws import Wire
-from mailstead.wire.aws_bindings import SHADOWED
+from mailstead.wire.aws_bindings import SHADOWED, UNWRAPPED
 from mailstead.wire.aws_constraints import _pattern
 from mailstead.wire.aws_model import Request, load_models
 
@@ -220,4 +222,7 @@ def test_results_are_read_by_botocore(name: str) -> None:
         for key, item in parsed.items():
             if isinstance(item, Body):
                 parsed[key] = item.content
+        if operation_name in UNWRAPPED.get(name, {}):
+            # botocore reads it in a handler of its own.
+            parse_get_bucket_location(parsed, SimpleNamespace(content=response.body, raw=b""))
         assert plain(parsed) == plain(value), operation_name

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any, Protocol
 
-from mailstead.wire.aws_bindings import OLDER
+from mailstead.wire.aws_bindings import OLDER, ROOTS, UNWRAPPED
 from mailstead.wire.aws_json import JsonDecoders, JsonEncoders
 from mailstead.wire.aws_json import parse as parse_json
 from mailstead.wire.aws_json import write as write_json
@@ -358,7 +358,10 @@ class Rest:
             return "text/xml", lambda value: document(value.get(payload) or {})
         if self._service.name == "s3" and not members:
             return "", lambda value: b""
-        tag = operation.output or f"{operation.name}Response"
+        if (alone := UNWRAPPED.get(self._service.name, {}).get(operation.name)) is not None:
+            return "text/xml", _single(alone, self._namespace)
+        root = ROOTS.get(self._service.name, {}).get(operation.name)
+        tag = root or operation.output or f"{operation.name}Response"
         return "text/xml", _document(tag, self._namespace, self._to_xml.structure(members))
 
     def _id(self, request_id: str) -> tuple[str, str]:
@@ -394,6 +397,16 @@ def _document(tag: str, namespace: str, inner: Write) -> Callable[[Mapping[str, 
         inner(value, parts.append)
         parts.append(f"</{tag}>")
         return "".join(parts).encode()
+
+    return write
+
+
+def _single(tag: str, namespace: str) -> Callable[[Mapping[str, Any]], bytes]:
+    """The writer of an answer that is one text."""
+
+    def write(value: Mapping[str, Any]) -> bytes:
+        text = escaped(value.get(tag) or "")
+        return f'{_DECLARATION}<{tag} xmlns="{namespace}">{text}</{tag}>'.encode()
 
     return write
 

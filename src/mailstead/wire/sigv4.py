@@ -50,7 +50,11 @@ class Failure(Enum):
     INCOMPLETE = "incomplete"
     """The signature lacks a part, or a part is not of its form."""
     MISMATCH = "mismatch"
-    """Too old, too new, for another region or service, or not the signature."""
+    """For another region or service, or not the signature."""
+    SKEWED = "skewed"
+    """Signed too long ago, or ahead of time."""
+    LATE = "late"
+    """Presigned for a time that is over."""
     UNKNOWN_KEY = "unknown key"
     """The access key is unknown or inactive, or its session token is wrong."""
     EXPIRED = "expired"
@@ -61,6 +65,8 @@ CODES: dict[Failure, tuple[str, str, int]] = {
     Failure.MISSING: ("MissingAuthenticationToken", "MissingAuthenticationTokenException", 403),
     Failure.INCOMPLETE: ("IncompleteSignature", "IncompleteSignatureException", 400),
     Failure.MISMATCH: ("SignatureDoesNotMatch", "InvalidSignatureException", 403),
+    Failure.SKEWED: ("SignatureDoesNotMatch", "InvalidSignatureException", 403),
+    Failure.LATE: ("SignatureDoesNotMatch", "InvalidSignatureException", 403),
     Failure.UNKNOWN_KEY: ("InvalidClientTokenId", "UnrecognizedClientException", 403),
     Failure.EXPIRED: ("ExpiredToken", "ExpiredTokenException", 403),
 }
@@ -281,7 +287,7 @@ def _check_date(presented: Presented, now: int) -> None:
     current, earliest, latest = _window(now)
     if stamp > latest:
         raise SignatureError(
-            Failure.MISMATCH,
+            Failure.SKEWED,
             f"Signature not yet current: {stamp} is still later than {latest} "
             f"({current} + 15 min.)",
         )
@@ -289,11 +295,11 @@ def _check_date(presented: Presented, now: int) -> None:
         end = _end(stamp, presented.expires)
         if current > end:
             raise SignatureError(
-                Failure.MISMATCH, f"Signature expired: {end} is now earlier than {current}"
+                Failure.LATE, f"Signature expired: {end} is now earlier than {current}"
             )
     elif stamp < earliest:
         raise SignatureError(
-            Failure.MISMATCH,
+            Failure.SKEWED,
             f"Signature expired: {stamp} is now earlier than {earliest} ({current} - 15 min.)",
         )
 
@@ -306,8 +312,11 @@ def _end(stamp: str, expires: int) -> str:
         raise _no_date(stamp) from None
 
 
-def verify(presented: Presented, request: Request, secret: str) -> None:
-    """Refuse a request that was not signed with this secret, or was altered since."""
+def verify(presented: Presented, request: Request, secret: str) -> bytes:
+    """Refuse a request that was not signed with this secret, or was altered since.
+
+    Returns the key it was signed with, for what is signed beyond the request.
+    """
     canonical = canonical_request(presented, request)
     to_sign = "\n".join(
         (
@@ -321,6 +330,7 @@ def verify(presented: Presented, request: Request, secret: str) -> None:
     ours = hmac.digest(key, to_sign.encode(), "sha256").hex()
     if not hmac.compare_digest(ours.encode(), presented.signature.encode()):
         raise SignatureError(Failure.MISMATCH, MISMATCH_TEXT)
+    return key
 
 
 def canonical_request(presented: Presented, request: Request) -> str:
