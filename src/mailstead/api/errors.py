@@ -135,6 +135,29 @@ _ROUTE53: Table = {
     About(Limit): "TooManyHostedZones",
     About(Refused): _ACCESS_DENIED,
 }
+_SSM: Table = {
+    About(NotFound): "ParameterNotFound",
+    About(NotFound, "version"): "ParameterVersionNotFound",
+    About(Conflict): "ParameterAlreadyExists",
+    About(Conflict, "", "stale"): "TooManyUpdates",
+    About(Invalid): Code("ValidationException", 400),
+    About(Invalid, "parameter", "pattern"): "ParameterPatternMismatchException",
+    About(Invalid, "token"): "InvalidNextToken",
+    About(Limit): "ParameterLimitExceeded",
+    About(Refused): _ACCESS_DENIED_JSON,
+}
+_CLOUDFORMATION: Table = {
+    About(NotFound): _VALIDATION,
+    About(NotFound, "change-set"): "ChangeSetNotFoundException",
+    About(Conflict): "AlreadyExistsException",
+    About(Conflict, "", "stale"): "OperationInProgressException",
+    About(Invalid): _VALIDATION,
+    About(Invalid, "change-set", "status"): "InvalidChangeSetStatusException",
+    About(Limit): "LimitExceededException",
+    About(Limit, "capabilities"): "InsufficientCapabilitiesException",
+    About(Refused): _VALIDATION,
+    About(Refused, "", DENIED): _ACCESS_DENIED,
+}
 _ELSEWHERE: Table = {
     About(NotFound): Code("ResourceNotFoundException", 404),
     About(Conflict): Code("ResourceExistsException", 409),
@@ -150,6 +173,8 @@ TABLES: dict[str, Table] = {
     "iam": _IAM,
     "sts": _STS,
     "route53": _ROUTE53,
+    "ssm": _SSM,
+    "cloudformation": _CLOUDFORMATION,
 }
 
 

@@ -36,6 +36,9 @@ from mailstead.mail.model import Scope
 from mailstead.wire.aws_model import Models
 
 if TYPE_CHECKING:
+    # The engine's resource types use these ports, and the ports hold the engine's operations.
+    from mailstead.api.cloudformation.service import Stacks
+    from mailstead.api.parameters import Parameters
     from mailstead.mail.iam import Iam
     from mailstead.mail.iam_roles import Roles
     from mailstead.mail.identities import Identities
@@ -44,6 +47,7 @@ if TYPE_CHECKING:
     from mailstead.mail.submission import Outbound
     from mailstead.mail.verification import Verification
     from mailstead.mail.zones import Zones
+
 
 PREFIXES = {"sesv2": "ses"}
 """IAM's name of a service, where it is not the model's."""
@@ -64,6 +68,8 @@ class Ports:
     outbound: Outbound
     letters: Letters
     zones: Zones
+    stacks: Stacks
+    parameters: Parameters
     review: str
     """How requests for production access are answered: ``PENDING``, ``GRANTED``, ``DENIED``."""
 
