@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from mailstead.api.cloudformation.resources import Schema
-from mailstead.app.doors import registry
+from mailstead.app.services import registry
 
 HEAD = """# CloudFormation
 

@@ -9,13 +9,16 @@ from ipaddress import ip_network
 from typing import Any
 
 from mailstead import __version__
-from mailstead.api import iam, iam_policies, iam_roles, route53, sts
+from mailstead.api import iam, iam_policies, iam_roles, route53, ssm, sts
 from mailstead.api.admin import Admin
+from mailstead.api.cloudformation import change_sets, drift
+from mailstead.api.cloudformation import handlers as stacks
 from mailstead.api.gateway import Gateway
 from mailstead.api.local import PREFIX, Health, LocalApi
-from mailstead.api.operation import Operations, Ports
+from mailstead.api.operation import Operations
 from mailstead.api.ses import account, identities, identities_v1, identity_policies, sending
 from mailstead.app.domain import Domain
+from mailstead.app.services import Services
 from mailstead.config import Config
 from mailstead.mail.access import Policy, Principal, Request, decide, sending_refusal
 from mailstead.mail.access_conditions import Context
@@ -40,6 +43,10 @@ HANDLERS = (
     iam_roles,
     sts,
     route53,
+    ssm,
+    stacks,
+    change_sets,
+    drift,
 )
 """The modules whose marked functions serve AWS operations."""
 
@@ -60,24 +67,16 @@ def operations() -> tuple[Wire, Operations]:
     return Wire(models), Operations(HANDLERS, models)
 
 
-def api_app(config: Config, domain: Domain, roles: Sequence[str], access: LocalAccess) -> App:
+def api_app(
+    config: Config,
+    domain: Domain,
+    services: Services,
+    roles: Sequence[str],
+    access: LocalAccess,
+) -> App:
     """What answers on the API's port: the local API under its prefix, AWS everywhere else."""
     wire, table = operations()
-    adapters = domain.adapters
-    ports = Ports(
-        store=adapters.store,
-        clock=adapters.clock,
-        randomness=adapters.randomness,
-        iam=domain.iam,
-        roles=domain.roles,
-        identities=domain.identities,
-        verification=domain.verification,
-        outbound=domain.outbound,
-        letters=domain.letters,
-        zones=domain.zones,
-        review=config.account.review.upper(),
-    )
-    gateway = Gateway(wire, table, ports, domain.credentials.find)
+    gateway = Gateway(wire, table, services.ports, domain.credentials.find)
     local = local_api(config, domain, roles, access)
 
     async def app(scope: Mapping[str, Any], receive: Any, send: Any) -> None:

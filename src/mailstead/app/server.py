@@ -22,7 +22,7 @@ from pathlib import Path
 from typing import Any
 
 from mailstead import __version__
-from mailstead.app import doors
+from mailstead.app import doors, services
 from mailstead.app.announce import Announcer, log_to_stderr, process_seconds
 from mailstead.app.bound import Bound, bind_ports
 from mailstead.app.domain import Adapters, Domain, compose
@@ -41,6 +41,7 @@ from mailstead.mail.service import ensure_service_key
 from mailstead.roles import tls
 from mailstead.roles.clock import LocalWakeups, SystemClock, SystemRandomness, ThreadWorkers
 from mailstead.roles.crowd import Crowd
+from mailstead.roles.deployer import Deployer
 from mailstead.roles.mta import Mta
 from mailstead.roles.net import OwnPeers
 from mailstead.roles.smtpd import mx_port, outside_port
@@ -248,7 +249,8 @@ class _Server:
             door = doors.submission_door(config, domain)
             crowd = Crowd(lambda address: is_loopback(address) or door.trusts(address))
             running = Running(domain, group, crowd)
-            running.http(bound.api, lambda: self._api(domain, access), context)
+            beside = services.compose(config, domain, hosts)
+            running.http(bound.api, lambda: self._api(domain, beside, access), context)
             running.http(bound.console, lambda: site, None)
             settings = doors.smtp_settings(config, context)
             await running.smtp(bound.mx, mx_port(settings, domain.reception, self._own))
@@ -259,10 +261,12 @@ class _Server:
                 bound.submissions, submission_port(settings, door, implicit_tls=True), context
             )
             await running.dns(bound.dns_udp, bound.dns_tcp)
-            await self._live(folder, domain, bound, facts, running)
+            deployer = Deployer(beside.moving, beside.run, domain.adapters.wakeups)
+            await self._live(folder, domain, bound, facts, running, deployer)
 
-    def _api(self, domain: Domain, access: doors.LocalAccess) -> Any:
-        return doors.api_app(self._options.config, domain, sorted(self._options.roles), access)
+    def _api(self, domain: Domain, beside: services.Services, access: doors.LocalAccess) -> Any:
+        roles = sorted(self._options.roles)
+        return doors.api_app(self._options.config, domain, beside, roles, access)
 
     async def _live(
         self,
@@ -271,6 +275,7 @@ class _Server:
         bound: Bound,
         facts: dict[str, Any],
         running: Running,
+        deployer: Deployer,
     ) -> None:
         folder.write_private("server.json", json.dumps(facts).encode())
         self._announcer.screen(facts)
@@ -287,6 +292,8 @@ class _Server:
             ).run()
         )
         running.background(self._watch(domain.adapters.store))
+        if "deployer" in self._options.roles:
+            running.background(deployer.run())
         demo = None
         if _shows_demo(self._options) and folder.new:
             demo = running.background(self._show_demo(domain))

@@ -1,0 +1,89 @@
+"""The services beside mail: stacks, parameters, buckets, and the ports that all handlers get."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Iterable, Sequence
+from dataclasses import dataclass
+
+from mailstead.api.buckets import Buckets
+from mailstead.api.cloudformation.assembly import Surroundings, assemble
+from mailstead.api.cloudformation.engine import Engine
+from mailstead.api.cloudformation.resources import Registry, iam, roles, route53, ses, ssm
+from mailstead.api.operation import Ports
+from mailstead.api.parameters import Parameters
+from mailstead.app.domain import Domain
+from mailstead.config import Config
+from mailstead.mail.access import Principal
+from mailstead.mail.model import Scope
+
+RESOURCE_TYPES = (ses, route53, iam, roles, ssm)
+"""The modules whose classes are resource types of CloudFormation."""
+
+
+@dataclass(frozen=True, slots=True)
+class Services:
+    """What the API's door and the deployer need."""
+
+    ports: Ports
+    engine: Engine
+
+    async def moving(self) -> Sequence[str]:
+        """The ARNs of stacks under way."""
+        return [stack.arn for stack in await self.engine.journal.stacks(None) if stack.moving]
+
+    async def run(self, arn: str) -> None:
+        """Bring a stack to where it stands still."""
+        for stack in await self.engine.journal.stacks(None):
+            if stack.arn == arn and stack.moving:
+                await self.engine.run(stack)
+
+
+def registry() -> Registry:
+    """The resource types."""
+    return Registry(RESOURCE_TYPES)
+
+
+def compose(config: Config, domain: Domain, hosts: Iterable[str]) -> Services:
+    """Put the services together; ``hosts`` are the names that clients reach us by."""
+    adapters = domain.adapters
+    parameters = Parameters(adapters.store, adapters.clock)
+
+    def plain(*, secure: bool) -> Callable[[Scope, str], Awaitable[str]]:
+        return lambda scope, reference: parameters.resolved(scope, reference, secure=secure)
+
+    async def principal(scope: Scope, arn: str) -> Principal | None:
+        return await domain.credentials.principal(arn)
+
+    def ports() -> Ports:
+        return made
+
+    stacks, engine = assemble(
+        registry(),
+        Surroundings(
+            adapters.store,
+            adapters.clock,
+            adapters.randomness,
+            adapters.wakeups,
+            ports,
+            principal,
+            parameters.values,
+            {"ssm": plain(secure=False), "ssm-secure": plain(secure=True)},
+        ),
+    )
+    made = Ports(
+        store=adapters.store,
+        clock=adapters.clock,
+        randomness=adapters.randomness,
+        iam=domain.iam,
+        roles=domain.roles,
+        identities=domain.identities,
+        verification=domain.verification,
+        outbound=domain.outbound,
+        letters=domain.letters,
+        zones=domain.zones,
+        stacks=stacks,
+        buckets=Buckets(adapters.store, adapters.clock, adapters.workers, hosts),
+        parameters=parameters,
+        review=config.account.review.upper(),
+    )
+    return Services(made, engine)
