@@ -19,14 +19,16 @@ from mailstead.api import iam as iam_handlers
 from mailstead.api import iam_policies as policy_handlers
 from mailstead.api import iam_roles as role_handlers
 from mailstead.api import sts as sts_handlers
+from mailstead.api.buckets import Buckets
 from mailstead.api.gateway import Gateway
 from mailstead.api.operation import Operations, Ports
+from mailstead.api.s3_requests import S3Requests
 from mailstead.mail.credentials import Credentials
 from mailstead.mail.iam import Iam
 from mailstead.mail.iam_roles import Roles
 from mailstead.mail.iam_users import keep_root_key
 from mailstead.mail.model import Scope
-from mailstead.roles.clock import SystemClock, SystemRandomness
+from mailstead.roles.clock import SystemClock, SystemRandomness, ThreadWorkers
 from mailstead.store.sealing import Seal
 from mailstead.store.sqlite import SqliteStore
 from mailstead.wire.aws import Wire
@@ -80,18 +82,25 @@ class Door:
         self.iam = Iam(self.store, self.clock, randomness, self.credentials.clear)
         rest: Any = None
         self.roles = Roles(self.iam)
+        workers = ThreadWorkers(self._pool)
+        self.buckets = Buckets(self.store, self.clock, workers, ["localhost", "s3.test"])
         given = {
             "store": self.store,
             "clock": self.clock,
             "randomness": randomness,
             "iam": self.iam,
             "roles": self.roles,
+            "buckets": self.buckets,
             "review": "PENDING",
         }
         ports = Ports(**(dict.fromkeys(Ports.__dataclass_fields__, rest) | given))
         operations = Operations(modules, WIRE.models)
-        self.gateway = Gateway(WIRE, operations, ports, self.credentials.find, **options)
+        verify = {"s3": S3Requests(self.buckets.addresses, workers).verified}
+        self.gateway = Gateway(
+            WIRE, operations, ports, self.credentials.find, **{"verify": verify, **options}
+        )
         self.scope = Scope(ACCOUNT, "us-east-1")
+        self.ports = ports
         self.run(keep_root_key(self.iam, self.scope, ROOT_KEY, ROOT_SECRET))
 
     def run(self, work: Any) -> Any:
@@ -158,16 +167,18 @@ class Door:
         secret: str = ROOT_SECRET,
         token: str | None = None,
         region: str = "us-east-1",
+        endpoint: str = "http://localhost:4566",
+        **config: Any,
     ) -> Any:
         """A boto3 client whose requests come here."""
         client = boto3.client(
             service,
             region_name=region,
-            endpoint_url="http://localhost:4566",
+            endpoint_url=endpoint,
             aws_access_key_id=key,
             aws_secret_access_key=secret,
             aws_session_token=token,
-            config=Config(retries={"total_max_attempts": 1}),
+            config=Config(retries={"total_max_attempts": 1}, **config),
         )
 
         def answer(request: Any, **_: Any) -> AWSResponse:
@@ -177,7 +188,9 @@ class Door:
             }
             headers.setdefault("Host", urlsplit(request.url).netloc)
             body = request.body or b""
-            content = body.encode() if isinstance(body, str) else body
+            if hasattr(body, "read"):
+                body = body.read()
+            content = body.encode() if isinstance(body, str) else bytes(body)
             status, found, answered = self.call(request.method, request.url, headers, content)
             return AWSResponse(request.url, status, found, Raw(answered))
 

@@ -3,7 +3,8 @@
 Each request is authenticated, decoded, authorised, handled and encoded, and
 whatever goes wrong is answered in the form of the service it was for. The
 signature's date and scope and the key are looked at before the body is read,
-so that only who has a key can send much.
+so that only who has a key can send much. A service whose requests take more than
+that before they can be decoded (S3) brings a `Verify` of its own.
 """
 
 from __future__ import annotations
@@ -15,19 +16,20 @@ from hmac import compare_digest
 from typing import Any, Protocol
 
 from mailstead.api.errors import fault
-from mailstead.api.operation import Bound, Call, Operations, Ports
+from mailstead.api.operation import Answered, Bound, Call, Operations, Ports
+from mailstead.api.signatures import Presented, check_time, present, signature_fault
 from mailstead.mail.credentials import Credential
 from mailstead.mail.errors import DomainError, Unavailable
 from mailstead.mail.model import Scope
 from mailstead.wire import sigv4
 from mailstead.wire.aws import Codec, Wire, wire_fault
 from mailstead.wire.aws_model import Fault, Request, Response, Service, WireError
-from mailstead.wire.sigv4 import Failure, Presented, SignatureError
+from mailstead.wire.sigv4 import Failure, SignatureError
 
 log = logging.getLogger("mailstead.api")
 
-LARGEST_BODY = 64 * 1024 * 1024
-"""A message of 40 MB is 54 MB as base64 in JSON."""
+LARGEST_BODY = 65 * 1024 * 1024
+"""A message of 40 MB is 54 MB as base64 in JSON; an object of S3 has 64 MB, and comes in pieces."""
 MOST_HELD = 512 * 1024 * 1024
 """Bytes of bodies that are held at one time."""
 ANONYMOUS_BODY = 1024 * 1024
@@ -37,6 +39,14 @@ Send = Callable[[dict[str, Any]], Awaitable[None]]
 
 _API_VERSIONS = {"ses": "1", "sesv2": "2"}
 _VERBS = {"sesv2": "SES v2", "ses": "SES v1"}
+
+
+Verify = Callable[[Presented, Request, str], Awaitable[Request]]
+"""(what is presented, the request, the secret): the request as it is decoded; SignatureError."""
+Arrive = Callable[[str, Scope], Awaitable[None]]
+"""(service, account and region): prepares what a caller may expect to be there."""
+
+_BODILESS = frozenset({204, 304})
 
 
 class FindKey(Protocol):
@@ -69,13 +79,18 @@ class Gateway:
         ports: Ports,
         find_key: FindKey,
         *,
+        verify: Mapping[str, Verify] | None = None,
+        arrive: Arrive | None = None,
         largest_body: int = LARGEST_BODY,
         most_held: int = MOST_HELD,
     ) -> None:
+        """``verify`` by the service's name, where it is more than the signature."""
         self._wire = wire
         self._operations = operations
         self._ports = ports
         self._find_key = find_key
+        self._verify = verify or {}
+        self._arrive = arrive
         self._largest_body = largest_body
         self._most_held = most_held
         self._held = 0
@@ -90,12 +105,12 @@ class Gateway:
             return
         finally:
             self._held -= body.held
-        await _write(send, response)
+        await _write(send, response, head=scope["method"] == "HEAD")
 
     async def _answer(self, scope: Mapping[str, Any], body: _Body, request_id: str) -> Response:
         head = _head(scope)
         try:
-            presented = sigv4.present(head)
+            presented = present(head)
         except SignatureError as error:
             return self._unsigned(head, error, request_id)
         if presented is None:
@@ -136,10 +151,10 @@ class Gateway:
     ) -> Response:
         service = codec.service
         now = self._ports.clock.real()
-        sigv4.check_scope(presented, now // 1000, None)
+        check_time(presented, now // 1000)
         credential = await self._credential(presented, now)
         request = await body.read_into(head, self._largest_body)
-        sigv4.verify(presented, request, credential.secret)
+        request = await self._verified(service, presented, request, credential.secret)
         self._note_use(presented)
         route = codec.route(request)
         bound = self._operations.get(service.name, route.operation.name)
@@ -147,9 +162,25 @@ class Gateway:
             raise _Refusal(not_served(service, route.operation.name))
         params = codec.decode(route, request)
         call = self._call(scope, request, presented, credential, service, request_id)
+        if self._arrive is not None:
+            await self._arrive(service.name, call.scope)
         _authorise(bound, call, params)
         result = await bound.handler(call, params)
+        if isinstance(result, Answered):
+            response = codec.result(route.operation, result.result, request_id)
+            return Response(result.status, response.headers, response.body)
         return codec.result(route.operation, result, request_id)
+
+    async def _verified(
+        self, service: Service, presented: Presented, request: Request, secret: str
+    ) -> Request:
+        own = self._verify.get(service.name)
+        if own is not None:
+            return await own(presented, request, secret)
+        if not isinstance(presented, sigv4.Presented):
+            raise SignatureError(Failure.MISSING, sigv4.MISSING_TEXT)
+        sigv4.verify(presented, request, secret)
+        return request
 
     def _note_use(self, presented: Presented) -> None:
         iam = self._ports.iam
@@ -260,19 +291,16 @@ def _head(scope: Mapping[str, Any]) -> Request:
     return Request(scope["method"], path, query.decode("latin-1"), headers, b"")
 
 
-async def _write(send: Send, response: Response) -> None:
+async def _write(send: Send, response: Response, *, head: bool) -> None:
     headers = [
         (name.encode("latin-1"), value.encode("latin-1")) for name, value in response.headers
     ]
-    headers.append((b"content-length", str(len(response.body)).encode()))
+    # The answer to HEAD tells the length of a body that it does not have.
+    if response.status not in _BODILESS and all(n != "content-length" for n, _ in response.headers):
+        headers.append((b"content-length", str(len(response.body)).encode()))
+    body = b"" if head or response.status in _BODILESS else response.body
     await send({"type": "http.response.start", "status": response.status, "headers": headers})
-    await send({"type": "http.response.body", "body": response.body})
-
-
-def signature_fault(service: Service, error: SignatureError) -> Fault:
-    """A refused signature as this service's error."""
-    xml, json, status = sigv4.CODES[error.failure]
-    return Fault(json if "json" in service.protocol else xml, status, error.text)
+    await send({"type": "http.response.body", "body": body})
 
 
 def not_served(service: Service, name: str) -> Fault:

@@ -37,6 +37,7 @@ from mailstead.wire.aws_model import Models
 
 if TYPE_CHECKING:
     # The engine's resource types use these ports, and the ports hold the engine's operations.
+    from mailstead.api.buckets import Buckets
     from mailstead.api.cloudformation.service import Stacks
     from mailstead.api.parameters import Parameters
     from mailstead.mail.iam import Iam
@@ -69,6 +70,7 @@ class Ports:
     letters: Letters
     zones: Zones
     stacks: Stacks
+    buckets: Buckets
     parameters: Parameters
     review: str
     """How requests for production access are answered: ``PENDING``, ``GRANTED``, ``DENIED``."""
@@ -178,7 +180,15 @@ def _refused(text: str, decision: Decision) -> Refused:
     return Refused(text, resource="action", name=decision.action, reason=DENIED)
 
 
-Handler = Callable[[Call, dict[str, Any]], Awaitable[dict[str, Any] | None]]
+@dataclass(frozen=True, slots=True)
+class Answered:
+    """A result with an HTTP status that is not the operation's usual one."""
+
+    result: dict[str, Any]
+    status: int
+
+
+Handler = Callable[[Call, dict[str, Any]], Awaitable[dict[str, Any] | Answered | None]]
 ResourcesOf = Callable[[Call, dict[str, Any]], Sequence[str]]
 
 
@@ -248,7 +258,11 @@ class Operations:
 
 
 def _marked(module: ModuleType) -> Iterable[Bound]:
-    """The marks of the functions that a module defines; imported ones are another module's."""
+    """The marks of the functions that a module defines; imported ones are another module's.
+
+    Families of handlers that are made from a table stand in a tuple.
+    """
     for value in vars(module).values():
-        if callable(value) and getattr(value, "__module__", None) == module.__name__:
-            yield from vars(value).get(_MARK, ())
+        for one in value if isinstance(value, tuple) else (value,):
+            if callable(one) and getattr(one, "__module__", None) == module.__name__:
+                yield from vars(one).get(_MARK, ())

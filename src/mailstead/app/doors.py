@@ -9,13 +9,24 @@ from ipaddress import ip_network
 from typing import Any
 
 from mailstead import __version__
-from mailstead.api import iam, iam_policies, iam_roles, route53, ssm, sts
+from mailstead.api import (
+    iam,
+    iam_policies,
+    iam_roles,
+    route53,
+    s3,
+    s3_objects,
+    s3_settings,
+    ssm,
+    sts,
+)
 from mailstead.api.admin import Admin
 from mailstead.api.cloudformation import change_sets, drift
 from mailstead.api.cloudformation import handlers as stacks
 from mailstead.api.gateway import Gateway
 from mailstead.api.local import PREFIX, Health, LocalApi
 from mailstead.api.operation import Operations
+from mailstead.api.s3_requests import S3Requests
 from mailstead.api.ses import account, identities, identities_v1, identity_policies, sending
 from mailstead.app.domain import Domain
 from mailstead.app.services import Services
@@ -43,6 +54,9 @@ HANDLERS = (
     iam_roles,
     sts,
     route53,
+    s3,
+    s3_objects,
+    s3_settings,
     ssm,
     stacks,
     change_sets,
@@ -76,7 +90,14 @@ def api_app(
 ) -> App:
     """What answers on the API's port: the local API under its prefix, AWS everywhere else."""
     wire, table = operations()
-    gateway = Gateway(wire, table, services.ports, domain.credentials.find)
+    own_requests = S3Requests(services.ports.buckets.addresses, domain.adapters.workers)
+    gateway = Gateway(
+        wire,
+        table,
+        services.ports,
+        domain.credentials.find,
+        verify={"s3": own_requests.verified},
+    )
     local = local_api(config, domain, roles, access)
 
     async def app(scope: Mapping[str, Any], receive: Any, send: Any) -> None:
