@@ -22,7 +22,9 @@ from mailstead.api import sts as sts_handlers
 from mailstead.api.buckets import Buckets
 from mailstead.api.gateway import Gateway
 from mailstead.api.operation import Operations, Ports
+from mailstead.api.parameters import Parameters
 from mailstead.api.s3_requests import S3Requests
+from mailstead.api.secrets import Secrets
 from mailstead.mail.credentials import Credentials
 from mailstead.mail.iam import Iam
 from mailstead.mail.iam_roles import Roles
@@ -91,6 +93,8 @@ class Door:
             "iam": self.iam,
             "roles": self.roles,
             "buckets": self.buckets,
+            "parameters": Parameters(self.store, self.clock),
+            "secrets": Secrets(self.store, self.clock, randomness),
             "review": "PENDING",
         }
         ports = Ports(**(dict.fromkeys(Ports.__dataclass_fields__, rest) | given))

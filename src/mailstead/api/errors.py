@@ -146,6 +146,16 @@ _SSM: Table = {
     About(Limit): "ParameterLimitExceeded",
     About(Refused): _ACCESS_DENIED_JSON,
 }
+_SECRETS: Table = {
+    About(NotFound): "ResourceNotFoundException",
+    About(Conflict): "ResourceExistsException",
+    About(Conflict, "", "stale"): "InvalidRequestException",
+    About(Invalid): "InvalidParameterException",
+    About(Invalid, "", "deleted"): "InvalidRequestException",
+    About(Invalid, "token"): "InvalidNextTokenException",
+    About(Limit): "LimitExceededException",
+    About(Refused): _ACCESS_DENIED_JSON,
+}
 _CLOUDFORMATION: Table = {
     About(NotFound): _VALIDATION,
     About(NotFound, "change-set"): "ChangeSetNotFoundException",
@@ -211,6 +221,7 @@ TABLES: dict[str, Table] = {
     "route53": _ROUTE53,
     "s3": _S3,
     "ssm": _SSM,
+    "secretsmanager": _SECRETS,
     "cloudformation": _CLOUDFORMATION,
 }
 

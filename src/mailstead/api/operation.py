@@ -40,6 +40,7 @@ if TYPE_CHECKING:
     from mailstead.api.buckets import Buckets
     from mailstead.api.cloudformation.service import Stacks
     from mailstead.api.parameters import Parameters
+    from mailstead.api.secrets import Secrets
     from mailstead.mail.iam import Iam
     from mailstead.mail.iam_roles import Roles
     from mailstead.mail.identities import Identities
@@ -72,6 +73,7 @@ class Ports:
     stacks: Stacks
     buckets: Buckets
     parameters: Parameters
+    secrets: Secrets
     review: str
     """How requests for production access are answered: ``PENDING``, ``GRANTED``, ``DENIED``."""
 

@@ -17,6 +17,7 @@ from mailstead.api import (
     s3,
     s3_objects,
     s3_settings,
+    secretsmanager,
     ssm,
     sts,
 )
@@ -58,6 +59,7 @@ HANDLERS = (
     s3_objects,
     s3_settings,
     ssm,
+    secretsmanager,
     stacks,
     change_sets,
     drift,

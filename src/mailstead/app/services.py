@@ -8,15 +8,16 @@ from dataclasses import dataclass
 from mailstead.api.buckets import Buckets
 from mailstead.api.cloudformation.assembly import Surroundings, assemble
 from mailstead.api.cloudformation.engine import Engine
-from mailstead.api.cloudformation.resources import Registry, iam, roles, route53, ses, ssm
+from mailstead.api.cloudformation.resources import Registry, iam, roles, route53, secrets, ses, ssm
 from mailstead.api.operation import Ports
 from mailstead.api.parameters import Parameters
+from mailstead.api.secrets import Secrets
 from mailstead.app.domain import Domain
 from mailstead.config import Config
 from mailstead.mail.access import Principal
 from mailstead.mail.model import Scope
 
-RESOURCE_TYPES = (ses, route53, iam, roles, ssm)
+RESOURCE_TYPES = (ses, route53, iam, roles, ssm, secrets)
 """The modules whose classes are resource types of CloudFormation."""
 
 
@@ -47,6 +48,7 @@ def compose(config: Config, domain: Domain, hosts: Iterable[str]) -> Services:
     """Put the services together; ``hosts`` are the names that clients reach us by."""
     adapters = domain.adapters
     parameters = Parameters(adapters.store, adapters.clock)
+    hidden = Secrets(adapters.store, adapters.clock, adapters.randomness)
 
     def plain(*, secure: bool) -> Callable[[Scope, str], Awaitable[str]]:
         return lambda scope, reference: parameters.resolved(scope, reference, secure=secure)
@@ -67,7 +69,11 @@ def compose(config: Config, domain: Domain, hosts: Iterable[str]) -> Services:
             ports,
             principal,
             parameters.values,
-            {"ssm": plain(secure=False), "ssm-secure": plain(secure=True)},
+            {
+                "ssm": plain(secure=False),
+                "ssm-secure": plain(secure=True),
+                "secretsmanager": hidden.resolved,
+            },
         ),
     )
     made = Ports(
@@ -84,6 +90,7 @@ def compose(config: Config, domain: Domain, hosts: Iterable[str]) -> Services:
         stacks=stacks,
         buckets=Buckets(adapters.store, adapters.clock, adapters.workers, hosts),
         parameters=parameters,
+        secrets=hidden,
         review=config.account.review.upper(),
     )
     return Services(made, engine)

@@ -1,0 +1,127 @@
+"""Parameter Store through boto3: versions, kinds, paths, tags, policies."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from botocore.exceptions import ClientError
+
+from mailstead.api import iam as iam_handlers
+from mailstead.api import iam_policies, ssm
+
+
+def code(call: Any, **arguments: Any) -> str:
+    with pytest.raises(ClientError) as caught:
+        call(**arguments)
+    return caught.value.response["Error"]["Code"]
+
+
+@pytest.fixture
+def ssm_door(tmp_path: Path, door: Any) -> Iterator[Any]:
+    (tmp_path / "ssm").mkdir()
+    made = type(door)(tmp_path / "ssm", [ssm, iam_handlers, iam_policies])
+    yield made
+    made.close()
+
+
+def test_a_parameter_keeps_its_versions(ssm_door: Any) -> None:
+    client = ssm_door.client("ssm")
+    assert client.put_parameter(Name="/a/b", Value="one", Type="String")["Version"] == 1
+    assert code(client.put_parameter, Name="/a/b", Value="x") == "ParameterAlreadyExists"
+    assert client.put_parameter(Name="/a/b", Value="two", Overwrite=True)["Version"] == 2
+    found = client.get_parameter(Name="/a/b")["Parameter"]
+    assert (found["Value"], found["Version"], found["Type"]) == ("two", 2, "String")
+    assert found["ARN"].endswith(":parameter/a/b")
+    assert client.get_parameter(Name="/a/b:1")["Parameter"]["Value"] == "one"
+    assert client.get_parameter(Name=found["ARN"])["Parameter"]["Value"] == "two"
+    assert code(client.get_parameter, Name="/a/b:9") == "ParameterVersionNotFound"
+    client.delete_parameter(Name="/a/b")
+    assert code(client.get_parameter, Name="/a/b") == "ParameterNotFound"
+    assert code(client.delete_parameter, Name="/a/b") == "ParameterNotFound"
+
+
+def test_a_secure_string_is_shown_when_asked_for_and_sealed(ssm_door: Any, tmp_path: Path) -> None:
+    client = ssm_door.client("ssm")
+    client.put_parameter(Name="password", Value="tell-nobody", Type="SecureString")
+    assert "tell-nobody" not in client.get_parameter(Name="password")["Parameter"]["Value"]
+    shown = client.get_parameter(Name="password", WithDecryption=True)["Parameter"]["Value"]
+    assert shown == "tell-nobody"
+    content = b"".join(path.read_bytes() for path in (tmp_path / "ssm").glob("mailstead.db*"))
+    assert b"tell-nobody" not in content
+
+
+def test_paths_and_lists(ssm_door: Any) -> None:
+    client = ssm_door.client("ssm")
+    for name in ("/x/a", "/x/b", "/x/y/c", "/z"):
+        client.put_parameter(Name=name, Value=name, Type="String")
+    names = [
+        one["Name"]
+        for page in client.get_paginator("get_parameters_by_path").paginate(
+            Path="/x", PaginationConfig={"PageSize": 1}
+        )
+        for one in page["Parameters"]
+    ]
+    assert names == ["/x/a", "/x/b"]
+    deep = client.get_parameters_by_path(Path="/x", Recursive=True)["Parameters"]
+    assert [one["Name"] for one in deep] == ["/x/a", "/x/b", "/x/y/c"]
+    several = client.get_parameters(Names=["/z", "/nothing"])
+    assert [one["Name"] for one in several["Parameters"]] == ["/z"]
+    assert several["InvalidParameters"] == ["/nothing"]
+    described = client.describe_parameters()["Parameters"]
+    assert [one["Name"] for one in described] == ["/x/a", "/x/b", "/x/y/c", "/z"]
+    assert client.delete_parameters(Names=["/z", "/no"]) | {"ResponseMetadata": None} == {
+        "DeletedParameters": ["/z"],
+        "InvalidParameters": ["/no"],
+        "ResponseMetadata": None,
+    }
+
+
+@pytest.mark.parametrize(
+    ("wrong", "wanted"),
+    [
+        ({"Name": "ssm/x", "Value": "x", "Type": "String"}, "ValidationException"),
+        ({"Name": "/aws/x", "Value": "x", "Type": "String"}, "ValidationException"),
+        ({"Name": "a b", "Value": "x", "Type": "String"}, "ValidationException"),
+        ({"Name": "a", "Value": "x" * 4097, "Type": "String"}, "ValidationException"),
+        ({"Name": "a", "Value": "x"}, "ValidationException"),
+        (
+            {"Name": "a", "Value": "x", "Type": "String", "AllowedPattern": "[0-9]+"},
+            "ParameterPatternMismatchException",
+        ),
+        ({"Name": "/a" * 16, "Value": "x", "Type": "String"}, "ParameterLimitExceeded"),
+    ],
+)
+def test_what_is_wrong_is_refused(ssm_door: Any, wrong: dict[str, str], wanted: str) -> None:
+    assert code(ssm_door.client("ssm").put_parameter, **wrong) == wanted
+
+
+def test_tags(ssm_door: Any) -> None:
+    client = ssm_door.client("ssm")
+    tags = [{"Key": "a", "Value": "1"}]
+    client.put_parameter(Name="p", Value="x", Type="String", Tags=tags)
+    client.add_tags_to_resource(
+        ResourceType="Parameter", ResourceId="p", Tags=[{"Key": "b", "Value": "2"}]
+    )
+    client.remove_tags_from_resource(ResourceType="Parameter", ResourceId="p", TagKeys=["a"])
+    listed = client.list_tags_for_resource(ResourceType="Parameter", ResourceId="p")["TagList"]
+    assert listed == [{"Key": "b", "Value": "2"}]
+
+
+def test_policies_name_parameters(ssm_door: Any) -> None:
+    root, iam = ssm_door.client("ssm"), ssm_door.client("iam")
+    root.put_parameter(Name="/ours/a", Value="x", Type="String")
+    root.put_parameter(Name="/theirs/a", Value="x", Type="String")
+    iam.create_user(UserName="u")
+    iam.put_user_policy(
+        UserName="u",
+        PolicyName="p",
+        PolicyDocument='{"Version":"2012-10-17","Statement":{"Effect":"Allow","Action":'
+        '"ssm:GetParameter","Resource":"arn:aws:ssm:*:*:parameter/ours/*"}}',
+    )
+    key = iam.create_access_key(UserName="u")["AccessKey"]
+    client = ssm_door.client("ssm", key["AccessKeyId"], key["SecretAccessKey"])
+    assert client.get_parameter(Name="/ours/a")["Parameter"]["Value"] == "x"
+    assert code(client.get_parameter, Name="/theirs/a") == "AccessDeniedException"
