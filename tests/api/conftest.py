@@ -19,6 +19,7 @@ from mailstead.api import iam as iam_handlers
 from mailstead.api import iam_policies as policy_handlers
 from mailstead.api import iam_roles as role_handlers
 from mailstead.api import sts as sts_handlers
+from mailstead.api.bootstrap import Bootstrap
 from mailstead.api.buckets import Buckets
 from mailstead.api.gateway import Gateway
 from mailstead.api.operation import Operations, Ports
@@ -72,7 +73,9 @@ class Raw:
 class Door:
     """A gateway over a store of its own."""
 
-    def __init__(self, folder: Path, modules: list[ModuleType], **options: Any) -> None:
+    def __init__(
+        self, folder: Path, modules: list[ModuleType], *, bootstrap: bool = False, **options: Any
+    ) -> None:
         self.loop = asyncio.new_event_loop()
         self._pool = ThreadPoolExecutor(1)
         self.clock = ShiftedClock()
@@ -99,6 +102,9 @@ class Door:
         }
         ports = Ports(**(dict.fromkeys(Ports.__dataclass_fields__, rest) | given))
         operations = Operations(modules, WIRE.models)
+        self.bootstrap = Bootstrap(self.iam)
+        if bootstrap:
+            options["arrive"] = self.bootstrap.arrive
         verify = {"s3": S3Requests(self.buckets.addresses, workers).verified}
         self.gateway = Gateway(
             WIRE, operations, ports, self.credentials.find, **{"verify": verify, **options}

@@ -99,6 +99,7 @@ def api_app(
         services.ports,
         domain.credentials.find,
         verify={"s3": own_requests.verified},
+        arrive=services.bootstrap.arrive,
     )
     local = local_api(config, domain, roles, access)
 

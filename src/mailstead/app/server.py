@@ -250,6 +250,7 @@ class _Server:
             crowd = Crowd(lambda address: is_loopback(address) or door.trusts(address))
             running = Running(domain, group, crowd)
             beside = services.compose(config, domain, hosts)
+            await beside.bootstrap.ensure(domain.home)
             running.http(bound.api, lambda: self._api(domain, beside, access), context)
             running.http(bound.console, lambda: site, None)
             settings = doors.smtp_settings(config, context)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 from dataclasses import dataclass
 
+from mailstead.api.bootstrap import Bootstrap
 from mailstead.api.buckets import Buckets
 from mailstead.api.cloudformation.assembly import Surroundings, assemble
 from mailstead.api.cloudformation.engine import Engine
@@ -27,6 +28,7 @@ class Services:
 
     ports: Ports
     engine: Engine
+    bootstrap: Bootstrap
 
     async def moving(self) -> Sequence[str]:
         """The ARNs of stacks under way."""
@@ -93,4 +95,4 @@ def compose(config: Config, domain: Domain, hosts: Iterable[str]) -> Services:
         secrets=hidden,
         review=config.account.review.upper(),
     )
-    return Services(made, engine)
+    return Services(made, engine, Bootstrap(domain.iam))
