@@ -9,7 +9,17 @@ from mailstead.api.bootstrap import Bootstrap
 from mailstead.api.buckets import Buckets
 from mailstead.api.cloudformation.assembly import Surroundings, assemble
 from mailstead.api.cloudformation.engine import Engine
-from mailstead.api.cloudformation.resources import Registry, iam, roles, route53, secrets, ses, ssm
+from mailstead.api.cloudformation.resources import (
+    Registry,
+    iam,
+    recorded,
+    roles,
+    route53,
+    s3,
+    secrets,
+    ses,
+    ssm,
+)
 from mailstead.api.operation import Ports
 from mailstead.api.parameters import Parameters
 from mailstead.api.secrets import Secrets
@@ -18,7 +28,7 @@ from mailstead.config import Config
 from mailstead.mail.access import Principal
 from mailstead.mail.model import Scope
 
-RESOURCE_TYPES = (ses, route53, iam, roles, ssm, secrets)
+RESOURCE_TYPES = (ses, route53, iam, roles, ssm, secrets, s3, recorded)
 """The modules whose classes are resource types of CloudFormation."""
 
 
