@@ -7,12 +7,12 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-from botocore.exceptions import ClientError
 
 from mailstead.mail.iam import AWS_POLICIES, Session
 from mailstead.mail.iam_roles import trusts_service
 from mailstead.mail.model import GLOBAL, Scope
 from mailstead.mail.ports import Replace
+from support.refusal import refused
 
 ACCOUNT = "111122223333"
 ROOT = f"arn:aws:iam::{ACCOUNT}:root"
@@ -32,17 +32,6 @@ def trust(principal: Any = None, action: Any = "sts:AssumeRole", **condition: An
 def policy(action: Any = "iam:*", resource: Any = "*", effect: str = "Allow") -> str:
     statement = {"Effect": effect, "Action": action, "Resource": resource}
     return json.dumps({"Version": "2012-10-17", "Statement": [statement]})
-
-
-def refused(call: Any, **arguments: Any) -> tuple[str, int, str]:
-    with pytest.raises(ClientError) as caught:
-        call(**arguments)
-    response = caught.value.response
-    return (
-        response["Error"]["Code"],
-        response["ResponseMetadata"]["HTTPStatusCode"],
-        response["Error"]["Message"],
-    )
 
 
 @pytest.fixture

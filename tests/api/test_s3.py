@@ -5,40 +5,15 @@ from __future__ import annotations
 import base64
 import hashlib
 import json
-from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 from typing import Any
 
 import pytest
-from botocore.exceptions import ClientError
 
-from mailstead.api import iam as iam_handlers
-from mailstead.api import iam_policies, s3, s3_objects, s3_settings
 from mailstead.mail.model import Scope
+from support.refusal import refused
 
 ACCOUNT = "111122223333"
-
-
-def refused(call: Any, **arguments: Any) -> tuple[str, int, str]:
-    with pytest.raises(ClientError) as caught:
-        call(**arguments)
-    response = caught.value.response
-    return (
-        response["Error"]["Code"],
-        response["ResponseMetadata"]["HTTPStatusCode"],
-        response["Error"].get("Message", ""),
-    )
-
-
-@pytest.fixture
-def s3door(tmp_path: Path, door: Any) -> Iterator[Any]:
-    """A gateway that serves S3 and IAM's users."""
-    (tmp_path / "s3").mkdir()
-    modules = [s3, s3_objects, s3_settings, iam_handlers, iam_policies]
-    made = type(door)(tmp_path / "s3", modules)
-    yield made
-    made.close()
 
 
 @pytest.fixture
