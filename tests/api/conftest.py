@@ -18,7 +18,7 @@ from botocore.config import Config
 from mailstead.api import iam as iam_handlers
 from mailstead.api import iam_policies as policy_handlers
 from mailstead.api import iam_roles as role_handlers
-from mailstead.api import s3, s3_objects, s3_settings
+from mailstead.api import s3, s3_multipart, s3_objects, s3_settings
 from mailstead.api import sts as sts_handlers
 from mailstead.api.bootstrap import Bootstrap
 from mailstead.api.buckets import Buckets
@@ -220,7 +220,7 @@ def door(tmp_path: Path) -> Iterator[Door]:
 @pytest.fixture
 def s3door(tmp_path: Path) -> Iterator[Door]:
     """A gateway that serves S3 and IAM's users."""
-    modules = [s3, s3_objects, s3_settings, iam_handlers, policy_handlers]
+    modules = [s3, s3_multipart, s3_objects, s3_settings, iam_handlers, policy_handlers]
     made = Door(tmp_path, modules)
     yield made
     made.close()

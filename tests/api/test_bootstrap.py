@@ -14,7 +14,7 @@ from botocore.exceptions import ClientError
 from mailstead.api import iam as iam_handlers
 from mailstead.api import iam_policies, iam_roles, s3, s3_objects, s3_settings, ssm, sts
 from mailstead.api.bootstrap import Bootstrap, Bootstrapped, bucket_name, role_name, role_policies
-from mailstead.api.buckets import EVERYWHERE, Bucket
+from mailstead.api.bucket_model import EVERYWHERE, Bucket
 from mailstead.api.parameters import Parameters
 from mailstead.mail.iam import AWS_POLICIES, POLICY_SIZE, Role, size
 from mailstead.mail.iam_roles import trusts_service

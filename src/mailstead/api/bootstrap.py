@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
-from mailstead.api.buckets import EVERYWHERE, Bucket
+from mailstead.api.bucket_model import EVERYWHERE, Bucket
 from mailstead.api.parameters import Parameter, Value
 from mailstead.mail.credentials import REGIONS
 from mailstead.mail.errors import Conflict

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 
-from mailstead.api.buckets import Bucket, Buckets
+from mailstead.api.bucket_model import Bucket
+from mailstead.api.buckets import Buckets
 from mailstead.mail.access import Policy
 from mailstead.mail.errors import Invalid, Refused
 from mailstead.mail.policies import PolicyKind, parse_policy

@@ -1,24 +1,29 @@
 """Buckets and their objects: kept in the store, a body beside each object in one write.
 
-Names of buckets are unique among all accounts and regions, so neither buckets nor
-objects are kept under their owner's scope. There are no versions of objects: a
-bucket keeps what was said about versioning, lifecycles and the rest, and shows it.
+There are no versions of objects: a bucket keeps what was said about versioning,
+lifecycles and the rest, and shows it.
 """
 
 from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from ipaddress import IPv4Address
-from typing import ClassVar
 
+from mailstead.api.bucket_model import (
+    EVERYWHERE,
+    Bucket,
+    Listing,
+    NewObject,
+    Part,
+    StoredObject,
+    Upload,
+)
 from mailstead.api.s3_addresses import Addresses
-from mailstead.mail.access import Policy
 from mailstead.mail.errors import Conflict, Invalid, Limit, NotFound, Refused
 from mailstead.mail.messages import digest
-from mailstead.mail.model import GLOBAL, Scope
-from mailstead.mail.policies import PolicyKind, parse_policy
+from mailstead.mail.model import Scope
 from mailstead.mail.ports import (
     Clock,
     Create,
@@ -31,7 +36,6 @@ from mailstead.mail.ports import (
 )
 from mailstead.wire.checksums import ALGORITHMS
 
-EVERYWHERE = Scope("", GLOBAL)
 LARGEST = 64 * 1024 * 1024
 """Bytes of an object."""
 MOST_BUCKETS = 1000
@@ -44,82 +48,6 @@ _NAME = re.compile(r"[a-z0-9](?:[a-z0-9]|[.-](?=[a-z0-9-])){1,61}[a-z0-9]", re.A
 _RESERVED = ("xn--", "sthree-", "amzn-s3-demo-")
 _RESERVED_END = ("-s3alias", "--ol-s3", ".mrap", "--x-s3", "--table-s3")
 LAST = "\U0010ffff"
-
-
-@dataclass(frozen=True, slots=True)
-class Bucket:
-    """A bucket and all that was said about it."""
-
-    KIND: ClassVar[str] = "bucket"
-    scope: Scope
-    name: str
-    account: str
-    region: str
-    created_at: int
-    settings: dict[str, str] = field(default_factory=dict[str, str])
-    """JSON by the setting's name; the policy is a setting, too."""
-
-    @property
-    def owner(self) -> Scope:
-        """Whose it is, and where."""
-        return Scope(self.account, self.region)
-
-    @property
-    def arn(self) -> str:
-        """The bucket's ARN."""
-        return f"arn:aws:s3:::{self.name}"
-
-    @property
-    def policies(self) -> tuple[Policy, ...]:
-        """The bucket's policy, parsed; none where it has none."""
-        text = self.settings.get("policy")
-        return (parse_policy(text, PolicyKind.RESOURCE),) if text else ()
-
-
-@dataclass(frozen=True, slots=True)
-class StoredObject:
-    """An object without its body."""
-
-    KIND: ClassVar[str] = "object"
-    scope: Scope
-    name: str
-    """``BUCKET/KEY``."""
-    digest: bytes
-    """By which the store has the body."""
-    size: int
-    etag: str
-    modified_at: int
-    system: dict[str, str] = field(default_factory=dict[str, str])
-    """Header fields and settings under their members' names, such as ``ContentType``."""
-    metadata: dict[str, str] = field(default_factory=dict[str, str])
-    checksums: dict[str, str] = field(default_factory=dict[str, str])
-    tags: dict[str, str] = field(default_factory=dict[str, str])
-
-    @property
-    def key(self) -> str:
-        """The object's key."""
-        return self.name.partition("/")[2]
-
-
-@dataclass(frozen=True, slots=True)
-class NewObject:
-    """What is put under a key."""
-
-    body: bytes
-    system: dict[str, str] = field(default_factory=dict[str, str])
-    metadata: dict[str, str] = field(default_factory=dict[str, str])
-    checksums: dict[str, str] = field(default_factory=dict[str, str])
-    tags: dict[str, str] = field(default_factory=dict[str, str])
-
-
-@dataclass(frozen=True, slots=True)
-class Listing:
-    """A page of a bucket's keys."""
-
-    entries: list[StoredObject | str]
-    """In order: objects, and the common prefixes of what a delimiter puts together."""
-    position: str
-    """Where the next page begins; empty where this one is the last."""
 
 
 Authorise = Callable[[str, Sequence[str]], None]
@@ -181,12 +109,19 @@ class Buckets:
         return bucket
 
     async def delete(self, name: str) -> None:
-        """Delete an empty bucket; Conflict (reason ``in-use``) where it is not."""
+        """Delete an empty bucket, and the uploads to it that are under way.
+
+        Conflict (reason ``in-use``) where it is not empty.
+        """
         for _ in range(TRIES):
             bucket = await self.require(name)
             empty = Vacant(StoredObject, EVERYWHERE, f"{name}/")
+            uploads = await self._store.select(Upload, EVERYWHERE, prefix=f"{name}/")
+            parts = await self._store.select(Part, EVERYWHERE, prefix=f"{name}/")
+            gone = [Remove(one) for one in (*uploads, *parts)]
+            bodies = [part.digest for part in parts]
             try:
-                await self._store.apply(empty, Remove(bucket))
+                await self._store.apply(empty, Remove(bucket), *gone, release=bodies)
                 return
             except Conflict as error:
                 if error.reason == "in-use":
@@ -254,7 +189,7 @@ class Buckets:
             f"{bucket}/{key}",
             await self._digest(new.body),
             len(new.body),
-            (await self.hashed("md5", new.body)).hex(),
+            new.etag or (await self.hashed("md5", new.body)).hex(),
             self._clock.now(),
             new.system,
             new.metadata,

@@ -12,7 +12,8 @@ from collections.abc import Callable
 from typing import Any
 from urllib.parse import quote
 
-from mailstead.api.buckets import LAST, Bucket, Listing, StoredObject
+from mailstead.api.bucket_model import Bucket, Listing, StoredObject
+from mailstead.api.buckets import LAST
 from mailstead.api.operation import Call, operation
 from mailstead.api.s3_access import Params, check_acl, entered, not_served, owner_out
 from mailstead.mail.errors import Conflict, Invalid

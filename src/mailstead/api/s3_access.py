@@ -6,7 +6,7 @@ import hashlib
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from mailstead.api.buckets import Bucket
+from mailstead.api.bucket_model import Bucket
 from mailstead.api.errors import DENIED, NOT_SERVED
 from mailstead.api.operation import Call
 from mailstead.mail.errors import Invalid, Refused

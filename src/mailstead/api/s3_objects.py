@@ -7,7 +7,8 @@ from collections.abc import Callable
 from typing import Any
 from urllib.parse import parse_qsl, unquote
 
-from mailstead.api.buckets import Bucket, NewObject, StoredObject, no_key
+from mailstead.api.bucket_model import Bucket, NewObject, StoredObject
+from mailstead.api.buckets import no_key
 from mailstead.api.operation import Answered, Call, operation
 from mailstead.api.s3_access import (
     Params,
@@ -46,39 +47,49 @@ _LOCKS = "ObjectLock"
 async def put_object(call: Call, p: Params) -> Params:
     key = p["Key"]
     bucket = await entered(call, p, "s3:PutObject", key)
-    tags = _tags_of(call, bucket, key, p)
+    tags = tags_in(call, bucket, key, p)
     new = NewObject(
         p.get("Body", b""),
-        _system(p, bucket),
+        system_of(p, bucket),
         p.get("Metadata", {}),
-        {name: value for name, value in p.items() if _is_checksum(name)},
+        checksums_in(p),
         tags,
     )
     condition = _condition(p, ("IfMatch", "IfNoneMatch"))
     made = await call.ports.buckets.put(bucket.name, key, new, condition=condition)
-    return {**_put_out(made), **_checksums(made)}
+    return {**_put_out(made), **checksums_out(made)}
 
 
-def _is_checksum(member: str) -> bool:
-    return member.startswith("Checksum") and member not in {"ChecksumAlgorithm", "ChecksumMode"}
+def checksums_in(p: Params) -> dict[str, str]:
+    """The checksums among a call's members, or a part's."""
+    return {
+        name: value
+        for name, value in p.items()
+        if name.startswith("Checksum") and name not in _NO_CHECKSUMS
+    }
 
 
-def _checksums(found: StoredObject) -> dict[str, str]:
+_NO_CHECKSUMS = frozenset({"ChecksumAlgorithm", "ChecksumMode", "ChecksumType"})
+
+
+def checksums_out(found: StoredObject) -> dict[str, str]:
+    """An object's checksums as members of an answer."""
     return {**found.checksums, "ChecksumType": "FULL_OBJECT"} if found.checksums else {}
 
 
 def _put_out(made: StoredObject) -> dict[str, Any]:
-    return {"ETag": f'"{made.etag}"', **_encryption(made)}
+    return {"ETag": f'"{made.etag}"', **encryption_out(made)}
 
 
-def _encryption(found: StoredObject) -> dict[str, Any]:
+def encryption_out(found: StoredObject) -> dict[str, Any]:
+    """How an object is encrypted, as members of an answer."""
     return {
         "ServerSideEncryption": found.system.get("ServerSideEncryption", "AES256"),
         "SSEKMSKeyId": found.system.get("SSEKMSKeyId"),
     }
 
 
-def _system(p: Params, bucket: Bucket) -> dict[str, str]:
+def system_of(p: Params, bucket: Bucket) -> dict[str, str]:
     """What is said about a new object, checked for what is not here."""
     if "SSECustomerAlgorithm" in p:
         raise not_served("encryption with customers' keys")
@@ -95,8 +106,8 @@ def _system(p: Params, bucket: Bucket) -> dict[str, str]:
     return system
 
 
-def _tags_of(call: Call, bucket: Bucket, key: str, p: Params) -> dict[str, str]:
-    """Tags in a header, written as a form."""
+def tags_in(call: Call, bucket: Bucket, key: str, p: Params) -> dict[str, str]:
+    """Tags of a new object in a header, written as a form."""
     if not p.get("Tagging"):
         return {}
     check(call, bucket, "s3:PutObjectTagging", key)
@@ -201,8 +212,8 @@ def _described(found: StoredObject, p: Params) -> dict[str, Any]:
     return {
         "ContentType": "binary/octet-stream",
         **shown,
-        **_encryption(found),
-        **(_checksums(found) if p.get("ChecksumMode") == "ENABLED" else {}),
+        **encryption_out(found),
+        **(checksums_out(found) if p.get("ChecksumMode") == "ENABLED" else {}),
         "AcceptRanges": "bytes",
         "ContentLength": found.size,
         "ETag": f'"{found.etag}"',
@@ -266,7 +277,7 @@ async def get_object_attributes(call: Call, p: Params) -> Params:
     found = await _read(call, p, "s3:GetObjectAttributes")
     known: dict[str, Any] = {
         "ETag": found.etag,
-        "Checksum": _checksums(found) or None,
+        "Checksum": checksums_out(found) or None,
         "ObjectSize": found.size,
         "StorageClass": found.system.get("StorageClass", "STANDARD"),
     }
@@ -288,10 +299,10 @@ async def get_object_acl(call: Call, p: Params) -> Params:
 async def copy_object(call: Call, p: Params) -> Params:
     key = p["Key"]
     bucket = await entered(call, p, "s3:PutObject", key)
-    source = await _source(call, p)
+    source = await source_of(call, p)
     _condition({**p, "Key": source.key}, _READING, "CopySource")(source)
     replaced = p.get("MetadataDirective") == "REPLACE"
-    system = _system(p, bucket)
+    system = system_of(p, bucket)
     if not replaced:
         kept = {name: text for name, text in source.system.items() if name not in _ENCRYPTED}
         system = {**kept, **system}
@@ -309,18 +320,18 @@ async def copy_object(call: Call, p: Params) -> Params:
         system,
         p.get("Metadata", {}) if replaced else source.metadata,
         source.checksums,
-        _tags_of(call, bucket, key, p) if p.get("TaggingDirective") == "REPLACE" else source.tags,
+        tags_in(call, bucket, key, p) if p.get("TaggingDirective") == "REPLACE" else source.tags,
     )
     condition = _condition(p, ("IfMatch", "IfNoneMatch"))
     made = await call.ports.buckets.put(bucket.name, key, new, condition=condition)
     result = {"ETag": f'"{made.etag}"', "LastModified": made.modified_at / 1000}
-    return {"CopyObjectResult": {**result, **_checksums(made)}, **_encryption(made)}
+    return {"CopyObjectResult": {**result, **checksums_out(made)}, **encryption_out(made)}
 
 
 _ENCRYPTED = ("ServerSideEncryption", "SSEKMSKeyId")
 
 
-async def _source(call: Call, p: Params) -> StoredObject:
+async def source_of(call: Call, p: Params) -> StoredObject:
     """The object that ``/BUCKET/KEY?versionId=ID``, percent-encoded, means."""
     written, _, version = p["CopySource"].partition("?versionId=")
     name, _, key = unquote(written).removeprefix("/").partition("/")

@@ -12,8 +12,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
+from mailstead.api.bucket_model import Bucket
 from mailstead.api.bucket_policies import is_public, set_policy
-from mailstead.api.buckets import Bucket
 from mailstead.api.operation import Call, Handler, operation
 from mailstead.api.s3_access import Params, check_acl, entered, private_acl
 from mailstead.mail.errors import NotFound
