@@ -21,6 +21,7 @@ from mailstead.api.signatures import Presented, check_time, present, signature_f
 from mailstead.mail.credentials import Credential
 from mailstead.mail.errors import DomainError, Unavailable
 from mailstead.mail.model import Scope
+from mailstead.mail.reception import is_loopback
 from mailstead.wire import sigv4
 from mailstead.wire.aws import Codec, Wire, wire_fault
 from mailstead.wire.aws_model import Fault, Request, Response, Service, WireError
@@ -204,15 +205,18 @@ class Gateway:
         request_id: str,
     ) -> Call:
         client = scope.get("client")
+        peer = client[0] if client else ""
         return Call(
             Scope(credential.principal.account, presented.region),
             credential.principal,
             request_id,
             self._ports,
             _API_VERSIONS.get(service.name, ""),
-            client[0] if client else "",
+            peer,
             request.headers.get("user-agent", ""),
-            scope.get("scheme") == "https",
+            # What does not leave the machine can't be read on its way: policies that deny what is
+            # not aws:SecureTransport, as CDK's bucket has one, mean the network.
+            scope.get("scheme") == "https" or is_loopback(peer),
             credential.key_id,
             credential.token is not None,
         )

@@ -122,9 +122,19 @@ class Actions:
             stack, (fresh.logical_id, "", fresh.type), "CREATE_IN_PROGRESS"
         )
         name = self._name(stack, fresh)
-        begun = replace(fresh, status="CREATE_IN_PROGRESS", physical_id=name)
+        adopted = await self._stands(stack, fresh, name)
+        begun = replace(fresh, status="CREATE_IN_PROGRESS", physical_id=name, adopted=adopted)
         record = await self.journal.put_resource(old, begun, told)
         await self._make(stack, record, resuming=False)
+
+    async def _stands(self, stack: Stack, fresh: StackResource, name: str) -> bool:
+        """Whether a resource of an explicit name is there, and the stack may adopt it."""
+        kind = self.registry.get(fresh.type)
+        given = opened(fresh.properties)
+        wanted = stack.target is not None and stack.target.imports
+        if not wanted or kind is None or kind.schema.name not in given:
+            return False
+        return await kind.read(await self.context(stack, fresh.logical_id), name, given) is not None
 
     async def _replace(self, stack: Stack, old: StackResource, fresh: StackResource) -> None:
         told = await self.journal.event(
@@ -147,7 +157,8 @@ class Actions:
                 return Made(record.physical_id)
             context = await self.context(stack, record.logical_id)
             given = await self.resolve(stack.scope, opened(record.properties))
-            return await kind.create(replace(context, resuming=resuming), record.physical_id, given)
+            at = replace(context, resuming=resuming, importing=record.adopted)
+            return await kind.create(at, record.physical_id, given)
 
         await self._act(stack, record, verb, act, initiated=True)
 
@@ -224,7 +235,8 @@ class Actions:
     async def undo(self, stack: Stack, record: StackResource) -> str:
         """Put a resource back to what it was; the reason where that fails."""
         if record.before is None:
-            keep = record.deletion_policy == "Retain" and record.status == "CREATE_COMPLETE"
+            retained = record.deletion_policy == "Retain" and record.status == "CREATE_COMPLETE"
+            keep = retained or record.adopted
             return await self._undo_create(stack, record, keep=keep)
         before = record.before
         restored = replace(

@@ -21,8 +21,6 @@ async def create_change_set(call: Call, p: Params) -> Params:
     kind = str(p.get("ChangeSetType") or "UPDATE")
     if kind not in ("CREATE", "UPDATE"):
         raise Invalid(f"ChangeSetType {kind} is not served by mailstead", resource="change-set")
-    if p.get("IncludeNestedStacks"):
-        raise Invalid("Nested stacks are not served by mailstead", resource="change-set")
     stack = await stacks(call).journal.stack(call.scope, p["StackName"])
     wanted = await wanted_of(call, p, stack)
     given = ChangeSet(

@@ -70,6 +70,16 @@ class Evaluator:
             return [one for one in members if one is not NO_VALUE]
         return value
 
+    def is_absent(self, value: Any) -> bool:
+        """Whether conditions alone make a property one that is not there."""
+        while isinstance(value, dict) and len(cast("dict[str, Any]", value)) == 1:
+            [(name, argument)] = cast("dict[str, Any]", value).items()
+            if name != "Fn::If":
+                return (name, argument) == ("Ref", "AWS::NoValue")
+            chosen, yes, no = _arguments("Fn::If", argument, 3)
+            value = yes if self.condition(chosen) else no
+        return False
+
     def condition(self, name: str, seen: tuple[str, ...] = ()) -> bool:
         """Whether a named condition holds."""
         if name in seen:

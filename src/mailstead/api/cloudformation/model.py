@@ -35,6 +35,8 @@ class Wanted:
     tags: dict[str, str] = field(default_factory=dict[str, str])
     capabilities: tuple[str, ...] = ()
     role_arn: str = ""
+    imports: bool = False
+    """Whether what exists under an explicit name is adopted (``ImportExistingResources``)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,6 +140,8 @@ class StackResource:
     update_replace_policy: str = "Delete"
     drift: str = "NOT_CHECKED"
     drift_at: int = 0
+    adopted: bool = False
+    """It was there before the stack was: a rollback leaves it."""
 
     @property
     def replaced(self) -> bool:

@@ -81,7 +81,7 @@ def make_plan(
         known_attributes=lambda kind, name: _has_attribute(registry, kind, name),
     )
     _check_rules(template, evaluator)
-    _check_types(template, registry)
+    _check_types(template, registry, evaluator)
     alive = frozenset(
         name
         for name, declared in template.resources.items()
@@ -180,7 +180,7 @@ def _check_rules(template: Template, evaluator: Evaluator) -> None:
                 raise TemplateError(f"Template error: {text}")
 
 
-def _check_types(template: Template, registry: Registry) -> None:
+def _check_types(template: Template, registry: Registry, evaluator: Evaluator) -> None:
     kinds = {declared.type for declared in template.resources.values()}
     unknown = sorted(kind for kind in kinds if kind != INERT and registry.get(kind) is None)
     if unknown:
@@ -190,7 +190,12 @@ def _check_types(template: Template, registry: Registry) -> None:
     for name, declared in template.resources.items():
         found = registry.get(declared.type)
         if found is not None:
-            _check_properties(name, found.schema, declared.properties)
+            given = {
+                key: value
+                for key, value in declared.properties.items()
+                if not evaluator.is_absent(value)
+            }
+            _check_properties(name, found.schema, given)
 
 
 def _check_properties(name: str, schema: Schema, given: Mapping[str, Any]) -> None:

@@ -11,9 +11,17 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from mailstead.api.cloudformation.changes import changes
+from mailstead.api.cloudformation.changes import changes, evaluated
 from mailstead.api.cloudformation.journal import Journal
-from mailstead.api.cloudformation.model import ChangeSet, Output, Stack, Wanted, opened, sealed
+from mailstead.api.cloudformation.model import (
+    Change,
+    ChangeSet,
+    Output,
+    Stack,
+    Wanted,
+    opened,
+    sealed,
+)
 from mailstead.api.cloudformation.plan import Plan, capabilities_needed, make_plan
 from mailstead.api.cloudformation.resources import Context, Registry
 from mailstead.mail.errors import Conflict, DomainError, Invalid, Limit, NotFound, Refused
@@ -134,6 +142,8 @@ class Stacks:
         _check_capabilities(plan, change_set.wanted)
         records = await self.journal.resources(stack)
         found = changes(plan, self.registry, records)
+        if change_set.imports:
+            found = tuple([await self._imported(stack, plan, one) for one in found])
         same = (
             not found
             and change_set.kind == "UPDATE"
@@ -143,6 +153,20 @@ class Stacks:
         if same:
             return replace(change_set, status="FAILED", execution="UNAVAILABLE", reason=NO_CHANGES)
         return replace(change_set, status="CREATE_COMPLETE", execution="AVAILABLE", changes=found)
+
+    async def _imported(self, stack: Stack, plan: Plan, change: Change) -> Change:
+        """A change as it is where what exists under an explicit name is adopted."""
+        kind = self.registry.get(change.type)
+        if change.action != "Add" or kind is None:
+            return change
+        properties = plan.template.resources[change.logical_id].properties
+        given, waits = evaluated(plan, properties, {})
+        name = given.get(kind.schema.name)
+        if waits or not isinstance(name, str):
+            return change
+        at = await self.context(stack, change.logical_id)
+        there = await kind.read(at, name, given) is not None
+        return replace(change, action="Import", physical_id=name) if there else change
 
     async def _outputs_differ(self, stack: Stack, plan: Plan) -> bool:
         wanted = {
@@ -169,7 +193,7 @@ class Stacks:
             stack,
             status,
             caller,
-            target=change_set.wanted,
+            target=replace(change_set.wanted, imports=change_set.imports),
             change_set=change_set.arn,
             on_failure=change_set.on_failure or "ROLLBACK",
             rollback=change_set.on_failure != "DO_NOTHING",

@@ -123,7 +123,7 @@ class S3Bucket:
         except Conflict as error:
             if error.reason != "owned" or not (at.resuming or at.importing):
                 raise
-            made = await at.ports.buckets.require(name)
+            return await self.update(at, name, {}, given)
         return _made(made)
 
     async def update(self, at: Context, physical_id: str, old: Properties, new: Properties) -> Made:

@@ -77,6 +77,8 @@ class SecretsManagerSecret:
             if not (at.resuming or at.importing):
                 raise
             made = await secrets.require(at.scope, name)
+            if at.importing:
+                return await self.update(at, made.arn, {}, given)
         return Made(made.arn, {"Id": made.arn})
 
     async def update(self, at: Context, physical_id: str, old: Properties, new: Properties) -> Made:

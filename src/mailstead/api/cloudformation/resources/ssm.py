@@ -51,7 +51,7 @@ class SsmParameter:
         except Conflict:
             if not (at.resuming or at.importing):
                 raise
-            made = await at.ports.parameters.require(at.scope, name)
+            return await self.update(at, name, {}, given)
         return _made(made)
 
     async def update(self, at: Context, physical_id: str, old: Properties, new: Properties) -> Made:
