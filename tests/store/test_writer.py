@@ -291,7 +291,7 @@ def test_a_checkpoint_that_fails_is_noticed(
         disk.fault = fault
         one = accepted("a@x.test")
         await store.enqueue([one])
-        assert await store.failure()
+        assert "injected" in str(await store.failure())
         with pytest.raises(Unavailable):
             await store.enqueue([accepted("b@x.test")])
 
@@ -380,6 +380,7 @@ def test_a_checkpoint_that_finds_the_disk_full_is_tried_again(
             store.writer._connection = _Connection(store._connection, error)  # type: ignore[assignment]
             store.writer._checkpoint_at = 1
             await store.enqueue([accepted("a@x.test")])
+            await until(lambda: store.writer._checkpoint_at > 1)
         assert store.writer.failure is None
         store.writer._connection = store._connection
 
