@@ -82,7 +82,7 @@ def test_reads_that_fail_are_unavailable_and_damage_ends_writing(tmp_path: Path)
     async def scene(store: SqliteStore) -> None:
         reader = store._reader
         for error, ends in ((apsw.IOError("x"), False), (apsw.CorruptError("y"), True)):
-            store._reader = Broken(error)  # type: ignore[assignment]
+            store._reader = Broken(error)
             with pytest.raises(Unavailable, match="could not be read"):
                 await store.next_due()
             assert (store.writer.failure is not None) is ends
@@ -136,7 +136,7 @@ def test_a_checkpoint_that_fails_at_the_end_keeps_the_log(tmp_path: Path) -> Non
 
     async def scene(store: SqliteStore) -> None:
         await store.enqueue([accepted("a@x.test")])
-        store._connection = Failing(store._connection)  # type: ignore[assignment]
+        store._connection = Failing(store._connection)
 
     async def after(store: SqliteStore) -> None:
         assert len(await store.queue(10)) == 1

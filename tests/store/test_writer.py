@@ -321,7 +321,7 @@ def test_a_full_quota_is_a_full_disk(tmp_path: Path, disk: FaultyDisk) -> None:
             raise io_error(apsw.SQLITE_IOERR_WRITE)
 
     async def scene(store: SqliteStore) -> None:
-        store.writer._connection = _Quota(store._connection)  # type: ignore[assignment]
+        store.writer._connection = _Quota(store._connection)
         disk.fault = fault
         with pytest.raises(Unavailable) as refused:
             await store.enqueue([accepted("a@x.test")])
@@ -377,7 +377,7 @@ def test_a_checkpoint_that_finds_the_disk_full_is_tried_again(
 
     async def scene(store: SqliteStore) -> None:
         for error in (apsw.FullError, apsw.BusyError):
-            store.writer._connection = _Connection(store._connection, error)  # type: ignore[assignment]
+            store.writer._connection = _Connection(store._connection, error)
             store.writer._checkpoint_at = 1
             await store.enqueue([accepted("a@x.test")])
             await until(lambda: store.writer._checkpoint_at > 1)

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from mailstead.mail.acceptance import PassedOn, passed_on
 from mailstead.mail.arrival import Landing, Received, arrive, received_field
 from mailstead.mail.authentication import Authentication, Client, Verdicts
+from mailstead.mail.errors import NotFound
 from mailstead.mail.mailboxes import Mailboxes
 from mailstead.mail.message_ids import ReturnPath, ReturnPaths, new_message_id, parse_return_path
 from mailstead.mail.messages import Arrival, Door, MailUser
@@ -141,8 +142,12 @@ class Reception:
             passed_on(self.randomness, now, one)
             for one in self._onward(client, raw, name, destinations)
         ]
-        if arrivals or onward:
-            await self.store.deliver(arrivals, onward)
+        try:
+            if arrivals or onward:
+                await self.store.deliver(arrivals, onward)
+        except NotFound:
+            # A mailbox that was deleted since its recipient was accepted.
+            return NO_MAILBOX
         if arrivals:
             self.wakeups.wake("emails")
         if onward:
