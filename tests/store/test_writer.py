@@ -189,6 +189,27 @@ def test_a_full_disk_refuses_writes_keeps_reads_and_work_resumes(tmp_path: Path)
     play(tmp_path, scene)
 
 
+def test_mail_refused_for_want_of_room_does_not_cost_the_reserve(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def scene(store: SqliteStore) -> None:
+        free = store._space._size + 100_000
+        monkeypatch.setattr(store._space, "_free", lambda: free)
+        await store.enqueue([accepted("a@x.test", raw=b"x: y\r\n\r\n" + b"z" * 40_000)])
+        for write in (
+            store.enqueue([accepted("b@x.test", raw=LARGE)]),
+            # Each would fit alone.
+            store.deliver([arrival(f"{n}", "c@x.test", raw=LARGE[:40_000]) for n in range(3)]),
+        ):
+            with pytest.raises(Unavailable, match="KiB left") as refused:
+                await write
+            assert refused.value.full
+        assert (tmp_path / "reserve").exists()
+        assert len(await store.queue(10)) == 1
+
+    play(tmp_path, scene)
+
+
 def test_a_full_batch_refuses_all_of_it_and_its_files_go(tmp_path: Path) -> None:
     async def scene(store: SqliteStore) -> None:
         [pages] = store._connection.execute("PRAGMA page_count").fetchall()[0]

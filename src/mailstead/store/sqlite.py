@@ -149,11 +149,11 @@ class SqliteStore:
 
     async def _prepare(self, raws: Sequence[bytes], *, new: bool = True) -> list[Body]:
         """Bodies ready for their rows; those of new mail only while there is room."""
+        if new:
+            self._space.check(sum(map(len, raws)))
         made: list[Body] = []
         try:
             for raw in raws:
-                if new:
-                    self._space.check(len(raw))
                 serial = self._randomness.serial()
                 if len(raw) <= bodies.INLINE:
                     made.append(self._files.prepare(raw, serial))
