@@ -2,9 +2,11 @@
 
 import http.client
 import json
+import signal
 import socket
 import threading
 import time
+import urllib.request
 from pathlib import Path
 
 import pytest
@@ -84,3 +86,38 @@ def test_the_facts_are_written_before_ready(start: Start, tmp_path: Path) -> Non
     for port in facts["ports"].values():
         for number in port if isinstance(port, list) else [port]:
             socket.create_connection(("127.0.0.1", number), 5).close()
+
+
+def test_a_hang_up_is_an_end(start: Start) -> None:
+    server = start("--ephemeral", *WORDS)
+    server.process.send_signal(signal.SIGHUP)
+    assert server.process.wait(10) == 0
+
+
+def test_a_server_on_another_address_delivers_and_answers(start: Start, tmp_path: Path) -> None:
+    """Our own MTA and the commands come over loopback; clients by the address as Host."""
+    secret = tmp_path / "key"
+    secret.write_text(":".join(ROOT_KEY))
+    server = start(
+        "--ephemeral", "--production", "--bind", "127.0.0.2", "--root-key", f"@{secret}",
+        environment={"MAILSTEAD__API__TOKEN": "t" * 32, "MAILSTEAD__CONSOLE__PASSWORD": "p" * 16},
+    )  # fmt: skip
+    ses = server.boto3("ses", endpoint_url=f"http://127.0.0.2:{server.ports['api']}")
+    assert server.command("identity", "verify", "a@here.example").returncode == 0
+    ses.send_email(
+        Source="a@here.example",
+        Destination={"ToAddresses": ["b@there.example"]},
+        Message={"Subject": {"Data": "hello"}, "Body": {"Text": {"Data": "x"}}},
+    )
+    assert server.wait_for("to=b@there.example")
+    url = f"http://127.0.0.2:{server.ports['api']}/_mailstead/health"
+    with urllib.request.urlopen(url, timeout=10) as answer:
+        assert json.loads(answer.read())["status"] == "ok"
+
+
+def test_a_damaged_root_key_says_what_to_do(start: Start, tmp_path: Path) -> None:
+    folder = tmp_path / "data"
+    assert start("--data", str(folder)).stop() == 0
+    (folder / "root-key.json").write_text("{")
+    with pytest.raises(AssertionError, match=r"root-key\.json is damaged: put its copy back"):
+        start("--data", str(folder))

@@ -39,9 +39,22 @@ def test_udp_and_tcp_share_a_number() -> None:
         one.close()
 
 
-def test_an_address_of_its_own() -> None:
-    binding = bind("mx", 0, "0.0.0.0", datagram=True)
-    assert names(binding) == ["0.0.0.0"]
+@pytest.mark.parametrize(
+    ("address", "wanted"),
+    [
+        ("0.0.0.0", ["0.0.0.0", "::1"]),
+        ("::", ["::", "127.0.0.1"]),
+        ("127.0.0.2", ["127.0.0.2", "127.0.0.1", "::1"]),
+    ],
+)
+def test_loopback_is_bound_beside_an_address(address: str, wanted: list[str]) -> None:
+    """The commands and our own MTA connect to loopback."""
+    if not has_ipv6():
+        if address == "::":
+            pytest.skip("no IPv6 here")
+        wanted = [one for one in wanted if ":" not in one]
+    binding = bind("mx", 0, address, datagram=True)
+    assert names(binding) == wanted
     binding.close()
 
 

@@ -95,6 +95,7 @@ def _serve(config_file: Path | None, root_key: str | None, bind: str, **given: A
     options = app.Options(
         config=config,
         folder=None if given["ephemeral"] else (given["folder"] or data_folder()).absolute(),
+        usual_folder=not given["ephemeral"] and given["folder"] is None,
         account=_matching(given["account"], _ACCOUNT, "--account is 12 digits"),
         region=_matching(given["region"], _REGION, "--region is a name such as us-east-1"),
         root_key=key,
