@@ -101,7 +101,7 @@ class Smtp:
     timeout: int = 300
     """Seconds a client may be silent."""
     login_timeout: int = 60
-    """Seconds a client may be silent before it has logged in."""
+    """Seconds a client may take to log in."""
 
 
 @dataclass(frozen=True, slots=True)
