@@ -355,9 +355,10 @@ def test_a_full_quota_is_a_full_disk(tmp_path: Path, disk: FaultyDisk) -> None:
 
 
 def test_a_long_reader_blocks_nobody_and_checkpoints_catch_up(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     monkeypatch.setattr(writer, "CHECKPOINT_PAGES", 10)
+    monkeypatch.setattr(writer, "ALARM_PAGES", 20)
 
     async def scene(store: SqliteStore) -> None:
         await store.enqueue([accepted("a@x.test")])
@@ -371,6 +372,7 @@ def test_a_long_reader_blocks_nobody_and_checkpoints_catch_up(
         # Nothing could be moved past the reader: the next attempt waits for more.
         assert store.writer._checkpoint_at > 10
         held = store.writer._wal_pages
+        assert "a reader holds it open" in caplog.text
         reader.close()
         for number in range(40):
             await store.enqueue([accepted(f"v{number}@x.test", raw=raw + b"%d" % number)])
