@@ -35,6 +35,7 @@ def test_the_environment_wins_over_the_file(tmp_path: Path) -> None:
         ('deliverry.mode = "capture"', ["unknown key deliverry.mode", "delivery.mode"]),
         ('[server]\n\nhostnam = "x"', ["line 3", "server.hostname"]),
         ("nonsense = 1", ["unknown key nonsense"]),
+        ('relay.host = "mx.example"', ["this version does not serve relay.host"]),
         ('[ports]\napi = "many"', ["line 2", "ports.api can't be 'many'", "whole number"]),
         ("[ports]\napi = true", ["whole number"]),
         ("[ports]\napi = 70000", ["ports.api", "0 to 65535"]),

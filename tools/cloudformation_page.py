@@ -12,10 +12,11 @@ HEAD = """# CloudFormation
 
 Made by `tools/generate.py` from the registry of resource types; do not edit it by hand.
 
-A template with a type, a property, a Transform, `Fn::Transform`, `Fn::ForEach` or a nested stack that is not served
-fails its change set, by name, before anything is done. `AWS::CDK::Metadata` is the one type that is nothing.
-Properties marked *recorded* are kept and shown and change nothing; those under *refused* exist in CloudFormation and
-are not served. Properties in **bold** are required; those marked *replaces* need a new resource when they change.
+A template with a type, a property, a Transform, `Fn::Transform`, `Fn::ForEach` or a nested stack
+that is not served fails its change set, by name, before anything is done. `AWS::CDK::Metadata` is
+the one type that is nothing. Properties marked *recorded* are kept and shown and change nothing;
+those under *refused* exist in CloudFormation and are not served. Properties in **bold** are
+required; those marked *replaces* need a new resource when they change.
 
 | type | attributes of `Fn::GetAtt` |
 |---|---|

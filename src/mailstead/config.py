@@ -17,6 +17,8 @@ from typing import Any, cast, get_type_hints
 
 PREFIX = "MAILSTEAD__"
 MODES = ("capture",)
+LATER_KEYS = ("relay.", "retention.", "server.addresses", "http.allow")
+"""Keys of settings that are planned."""
 LATER_MODES = ("relay", "direct")
 
 
@@ -99,7 +101,7 @@ class Smtp:
     timeout: int = 300
     """Seconds a client may be silent."""
     login_timeout: int = 60
-    """Seconds a client may be silent before it has logged in."""
+    """Seconds a client may take to log in."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -189,6 +191,8 @@ def _apply(config: Config, values: Mapping[str, Any], origin: str) -> Config:
     known = keys()
     for key, value in values.items():
         if key not in known:
+            if key.startswith(LATER_KEYS):
+                raise ConfigError(f"{_place(origin, key)}: this version does not serve {key}")
             near = get_close_matches(key, known, n=1, cutoff=0.4)
             hint = f": did you mean {near[0]}?" if near else ""
             raise ConfigError(f"{_place(origin, key)}: unknown key {key}{hint}")

@@ -328,3 +328,26 @@ def test_a_store_that_cannot_write_is_503_and_a_bug_500(
         assert "a call of the local API failed" in caplog.text
 
     desk(scene)
+
+
+def test_mail_of_people_is_shown_in_capture_mode_only(desk: Callable[[Scene], None]) -> None:
+    async def scene(at: Desk) -> None:
+        await at.command("domain", "add", name="example.test")
+        await at.command("mailbox", "add", address="you@example.test")
+        await at.arrive("mine", "you@example.test", "hosted")
+        await at.arrive("caught", "c@d.example")
+        both = (await at.call("GET", "messages")).json["messages"]
+        assert [one["mailbox"] for one in both] == ["c@d.example", "you@example.test"]
+        direct = replace(at, api=replace(at.api, about=replace(at.api.about, delivery="direct")))
+        assert (await direct.call("GET", "messages")).status == 401
+        token = f"Bearer {TOKEN}"
+        listed = (await direct.call("GET", "messages", authorization=token)).json["messages"]
+        assert [one["mailbox"] for one in listed] == ["c@d.example"]
+        hosted = both[1]["id"]
+        for path in ("messages?mailbox=YOU@example.test", f"messages/{hosted}"):
+            assert (await direct.call("GET", path, authorization=token)).status == 403
+        assert (
+            await direct.call("GET", f"messages/{both[0]['id']}", authorization=token)
+        ).status == 200
+
+    desk(scene)

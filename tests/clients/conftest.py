@@ -1,6 +1,7 @@
 """Fixtures for tests with real clients against a real server."""
 
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 
@@ -11,8 +12,8 @@ from support.running import ROOT_KEY, Mailstead, Start, end, start_server
 def start(request: pytest.FixtureRequest) -> Start:
     """Starts servers that end with the test."""
 
-    def begin(*words: str, environment: dict[str, str] | None = None) -> Mailstead:
-        server = start_server(*words, environment=environment)
+    def begin(*words: str, **settings: Any) -> Mailstead:
+        server = start_server(*words, **settings)
         request.addfinalizer(lambda: end(server))
         return server
 

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from support.running import Mailstead, Start, clean_environment, free_port, start_server
+from support.running import FREE_PORTS, Mailstead, Start, clean_environment, free_port, start_server
 
 
 def mailstead(*words: str, **environment: str) -> subprocess.CompletedProcess[str]:
@@ -253,3 +253,15 @@ def test_only_loopback_is_listened_on(first: Mailstead) -> None:
     ]
     assert len(ours) >= 7
     assert {words[1].split(":")[0] for words in ours} == {"0100007F"}
+
+
+def test_the_first_screen_says_how_this_server_is_used(tmp_path: Path) -> None:
+    folder = tmp_path / "a folder"
+    line = [sys.executable, "-m", "mailstead", "--data", str(folder)]
+    environment = clean_environment() | FREE_PORTS
+    with subprocess.Popen(line, stdout=subprocess.PIPE, text=True, env=environment) as process:
+        screen = []
+        while "ready" not in (text := process.stdout.readline()):
+            screen.append(text)
+        process.terminate()
+    assert f"  Use it    eval \"$(mailstead env --data '{folder}')\"\n" in screen

@@ -1,6 +1,7 @@
 """The code blocks of the README and the guide run as they stand."""
 
 import re
+import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -45,6 +46,8 @@ def test_a_block_runs(
 ) -> None:
     running, place = checkout
     name = request.node.callspec.id.partition(":")[2]
+    if re.search(r"^curl ", block, re.MULTILINE) and shutil.which("curl") is None:
+        pytest.skip("no curl: install the package curl")
     environment = clean_environment()
     environment["XDG_DATA_HOME"] = str(running.folder.parent)
     environment["PATH"] = f"{Path(sys.executable).parent}:{environment['PATH']}"

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from support.post import Post
 from support.world import World
 
 
@@ -29,3 +30,9 @@ def new_world(tmp_path: Path) -> Iterator[Callable[..., World]]:
 def world(new_world: Callable[..., World]) -> World:
     """A world with Amazon's names, in the sandbox."""
     return new_world()
+
+
+@pytest.fixture
+def post(world: World) -> Post:
+    """A world with mailboxes, in capture mode."""
+    return Post(world)

@@ -9,7 +9,7 @@ import sys
 import threading
 import time
 import urllib.request
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -113,10 +113,15 @@ class Mailstead:
 Start = Callable[..., Mailstead]
 
 
-def start_server(*words: str, environment: dict[str, str] | None = None) -> Mailstead:
-    """Start a server on free ports; returns when it is ready."""
+def start_server(
+    *words: str, environment: dict[str, str] | None = None, under: Sequence[str] = ()
+) -> Mailstead:
+    """Start a server on free ports; returns when it is ready.
+
+    ``under`` is a command that becomes the server, in a mount namespace of its own.
+    """
     process = subprocess.Popen(
-        [sys.executable, "-m", "mailstead", "serve", "--json", *words],
+        [*under, sys.executable, "-m", "mailstead", "serve", "--json", *words],
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         env=clean_environment() | FREE_PORTS | (environment or {}),
@@ -134,7 +139,9 @@ def start_server(*words: str, environment: dict[str, str] | None = None) -> Mail
         process.stderr.close()
         raise AssertionError("no ready line:\n" + "\n".join(log))
     started = until(lambda: _started(log))
-    facts = json.loads((Path(started["data"]) / "server.json").read_text())
+    folder = Path(f"/proc/{process.pid}/root{started['data']}" if under else started["data"])
+    facts = json.loads((folder / "server.json").read_text())
+    facts["data"] = str(folder)
     return Mailstead(process, facts, log)
 
 

@@ -158,8 +158,9 @@ class World:
         automatic: bool = False,
         names: ServiceNames | None = AMAZON,
         review: str = "PENDING",
+        loop_factory: Callable[[], asyncio.AbstractEventLoop] | None = None,
     ) -> None:
-        self.runner = asyncio.Runner()
+        self.runner = asyncio.Runner(loop_factory=loop_factory)
         self.clock, self.dice, self.dns = VirtualClock(), Dice(), Dns()
         seal = Seal(b"k" * 32, self.dice.token)
         self.store = SqliteStore(folder, seal, self.dice, self.runner.get_loop())

@@ -100,6 +100,7 @@ def complaints(browser: webdriver.Chrome) -> list[str]:
 
 @pytest.mark.slow
 def test_new_messages_appear_by_themselves(pages: Mailstead, browser: webdriver.Chrome) -> None:
+    complaints(browser)
     browser.get(url(pages))
     see(browser, "Welcome to mailstead")
     catch(pages, "Fresh")

@@ -142,3 +142,9 @@ def test_links_of_broken_html() -> None:
 def test_any_bytes_give_a_tree(raw: bytes) -> None:
     read_message(raw)
     read_message(b"Content-Type: multipart/mixed; boundary=b\r\n\r\n--b\r\n" + raw)
+
+
+def test_a_multipart_without_its_boundary_has_no_parts() -> None:
+    raw = crlf("Content-Type: multipart/mixed; boundary=b\n\nnothing of the kind\n")
+    assert parse_mime(raw).children == ()
+    assert read_message(raw).attachments == ()

@@ -12,7 +12,7 @@ import hmac
 import logging
 import re
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from mailstead.api.admin import Admin
 from mailstead.api.http import (
@@ -148,6 +148,14 @@ class LocalApi:
         if self.about.delivery != "capture" and email.kind != "capture":
             raise Refused("mailboxes of people are not shown here", resource="mailbox")
 
+    async def _allowed(self, wanted: EmailFilter) -> EmailFilter:
+        """What may be listed: mailboxes of people in capture mode only."""
+        if self.about.delivery == "capture":
+            return wanted
+        if wanted.mailbox and await self.inbox.store.user(wanted.mailbox) is not None:
+            raise Refused("mailboxes of people are not shown here", resource="mailbox")
+        return replace(wanted, capture_only=True)
+
     async def health(self, _request: Request, _rest: str) -> Response:
         health = self.about
         return as_json(
@@ -160,7 +168,7 @@ class LocalApi:
         )
 
     async def messages(self, request: Request, _rest: str) -> Response:
-        wanted = email_filter(request.query)
+        wanted = await self._allowed(email_filter(request.query))
         count = _whole(request.query, "count", 1)
         seconds = _number(request.query, "wait", 0.0)
         found = await self.inbox.find(wanted, count=count, seconds=seconds)

@@ -9,6 +9,7 @@ import re
 import sys
 import time
 from pathlib import Path
+from shlex import quote
 from typing import Any
 
 _HOSTILE = re.compile("[\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069]")
@@ -72,8 +73,10 @@ def log_to_stderr(*, as_json: bool) -> None:
 class Announcer:
     """Says what was started: for people on standard output, else JSON on standard error."""
 
-    def __init__(self, *, as_json: bool) -> None:
+    def __init__(self, *, as_json: bool, usual_folder: bool) -> None:
+        """``usual_folder``: commands find the server without ``--data``."""
         self._as_json = as_json
+        self._usual_folder = usual_folder
 
     def screen(self, facts: dict[str, Any]) -> None:
         """What people need to know before they begin."""
@@ -103,9 +106,10 @@ class Announcer:
             lines.append(f"  SMTP      {', '.join(smtp)}   user {facts['access_key_id']}")
         if "dns" in ports:
             lines.append(f"  DNS       {ports['dns']}")
+        where = "" if self._usual_folder else f" --data {quote(facts['data'])}"
         lines += [
             f"  CA        {facts['ca']}",
-            '  Use it    eval "$(mailstead env)"',
+            f'  Use it    eval "$(mailstead env{where})"',
         ]
         print("\n".join(lines), flush=True)  # noqa: T201 - the command's own result
 

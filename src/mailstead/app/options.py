@@ -22,6 +22,8 @@ class Options:
     config: Config
     folder: Path | None
     """None: a temporary folder, removed at the end."""
+    usual_folder: bool
+    """Whether commands find it without ``--data``."""
     account: str | None
     region: str | None
     root_key: tuple[str, str] | None

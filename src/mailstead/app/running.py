@@ -14,7 +14,7 @@ from mailstead.roles.net import Listener
 from mailstead.roles.smtpd import CROWDED, SmtpPort
 from mailstead.roles.sockets import Binding
 
-DRAIN_SECONDS = 3.0
+DRAIN_SECONDS = 2.0
 """How long what runs may take to end."""
 
 

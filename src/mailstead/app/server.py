@@ -109,7 +109,7 @@ class _Server:
     def __init__(self, options: Options, folder: Path) -> None:
         self._options = options
         self._path = folder
-        self._announcer = Announcer(as_json=options.as_json)
+        self._announcer = Announcer(as_json=options.as_json, usual_folder=options.usual_folder)
         self._stop = asyncio.Event()
         self._failure: Unavailable | None = None
         self._own = OwnPeers()
@@ -117,8 +117,10 @@ class _Server:
     async def serve(self) -> None:
         """From bind to the end. Unavailable where the store failed in between."""
         loop = asyncio.get_running_loop()
-        for number in (signal.SIGTERM, signal.SIGINT):
-            loop.add_signal_handler(number, self._stop.set)
+        for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+            # Whoever started us may have said that a hang-up is nothing, as nohup does.
+            if signal.getsignal(number) != signal.SIG_IGN:
+                loop.add_signal_handler(number, self._stop.set)
         bound = bind_ports(self._options)
         try:
             folder = DataFolder.open(self._path)
@@ -206,8 +208,13 @@ class _Server:
         if self._options.root_key is not None:
             pair = self._options.root_key
         elif path.exists():
-            kept = json.loads(path.read_text())
-            return kept["access_key_id"], kept["secret_access_key"]
+            try:
+                kept = json.loads(path.read_text())
+                return kept["access_key_id"], kept["secret_access_key"]
+            except (ValueError, TypeError, KeyError):
+                raise StartError(
+                    f"{path} is damaged: put its copy back, or remove it for a new key"
+                ) from None
         else:
             secret = b64encode(adapters.randomness.token(30)).decode()
             pair = new_id("AKIA", adapters.randomness), secret
@@ -233,7 +240,14 @@ class _Server:
             tuple(dict.fromkeys(names)),
             domain.adapters.clock.real(),
         )
-        own = (*LOOPBACK, "[::1]", "localhost", config.server.hostname, *config.server.names)
+        own = (
+            *LOOPBACK,
+            "[::1]",
+            "localhost",
+            self._options.bind,
+            config.server.hostname,
+            *config.server.names,
+        )
         hosts = frozenset(name.lower() for name in own)
         site = Site(
             domain.inbox,

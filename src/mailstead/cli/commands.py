@@ -90,8 +90,10 @@ def _password(path: Path | None) -> str | None:
         return None
     try:
         text = sys.stdin.read() if str(path) == "-" else path.read_text()
-    except (OSError, UnicodeDecodeError) as error:
-        raise CommandError(f"the password can't be read from {path}: {error}") from None
+    except OSError as error:
+        raise CommandError(f"the password can't be read from {path}: {error.strerror}") from None
+    except UnicodeDecodeError:
+        raise CommandError(f"the password can't be read from {path}: it is not UTF-8") from None
     password = text.rstrip("\r\n")
     if not password:
         raise CommandError("the password is empty")
@@ -239,11 +241,13 @@ def domain_check(name: str, folder: Path | None, as_json: bool) -> None:
 
     def lines() -> None:
         for check in answer["checks"]:
-            mark = "ok   " if check["ok"] else "WRONG"
+            asked = check["seen"] != "not asked"
+            mark = ("ok   " if check["ok"] else "WRONG") if asked else "?    "
             click.echo(f"{mark} {printing.safe(check['record'])}")
             if not check["ok"]:
                 click.echo(f"      expected {printing.safe(check['expected'])}")
-                click.echo(f"      seen     {printing.safe(check['seen'])}")
+                if asked:
+                    click.echo(f"      seen     {printing.safe(check['seen'])}")
                 click.echo(f"      enter    {printing.safe(check['fix'])}")
         if answer.get("note"):
             click.echo(printing.safe(answer["note"]), err=True)
@@ -299,6 +303,7 @@ def queue_retry(ids: tuple[str, ...], folder: Path | None, as_json: bool) -> Non
     """Try waiting recipients now: those named by id, or all."""
     answer = _run(folder, "queue", "retry", ids=list(ids))
     _show(answer, as_json, lambda: click.echo(f"{answer['retried']} to be tried now"))
+    _all_found(ids, answer["retried"])
 
 
 @queue.command("delete")
@@ -310,6 +315,15 @@ def queue_delete(ids: tuple[str, ...], yes: bool, folder: Path | None, as_json: 
     _confirm(f"{len(ids) or 'all'} waiting recipients", yes)
     answer = _run(folder, "queue", "delete", ids=list(ids))
     _show(answer, as_json, lambda: click.echo(f"{answer['deleted']} taken out"))
+    _all_found(ids, answer["deleted"])
+
+
+def _all_found(ids: tuple[str, ...], found: int) -> None:
+    missing = len(set(ids)) - found
+    if missing > 0:
+        raise CommandError(
+            f"{missing} of those do not wait: `mailstead queue list` shows what does"
+        )
 
 
 @main.command()
@@ -384,5 +398,8 @@ def status(folder: Path | None, as_json: bool) -> None:
     _show(
         answer,
         as_json,
-        lambda: [click.echo(f"{name:16} {printing.safe(value)}") for name, value in answer.items()],
+        lambda: [
+            click.echo(f"{name:16} {printing.safe(printing.plain(value))}")
+            for name, value in answer.items()
+        ],
     )

@@ -19,10 +19,17 @@ LOOPBACK_NAMES = ("127.0.0.1", "localhost", "::1")
 def exports(
     facts: Mapping[str, Any], folder: Path, environment: Mapping[str, str]
 ) -> dict[str, str]:
-    """Variables to set, by name."""
+    """Variables to set, by name; those of a role that is not served are left out."""
     ports = facts["ports"]
     region = facts["region"]
     no_proxy = _with_loopback(environment.get("NO_PROXY") or environment.get("no_proxy") or "")
+    smtp = {
+        "MAILSTEAD_SMTP_HOST": "127.0.0.1",
+        "MAILSTEAD_SMTP_PORT": str(next(iter(ports.get("submission", ())), "")),
+        "MAILSTEAD_SMTP_USERNAME": facts["access_key_id"],
+        "MAILSTEAD_SMTP_PASSWORD": facts["smtp_password"],
+    }
+    console = {"MAILSTEAD_CONSOLE_URL": facts["console_url"]}
     return {
         "AWS_ENDPOINT_URL": f"http://127.0.0.1:{ports['api']}",
         "AWS_ACCESS_KEY_ID": facts["access_key_id"],
@@ -32,11 +39,8 @@ def exports(
         "NO_PROXY": no_proxy,
         "no_proxy": no_proxy,
         "NODE_EXTRA_CA_CERTS": str(_node_certificates(folder, environment)),
-        "MAILSTEAD_SMTP_HOST": "127.0.0.1",
-        "MAILSTEAD_SMTP_PORT": str(ports["submission"][0]),
-        "MAILSTEAD_SMTP_USERNAME": facts["access_key_id"],
-        "MAILSTEAD_SMTP_PASSWORD": facts["smtp_password"],
-        "MAILSTEAD_CONSOLE_URL": facts["console_url"],
+        **(smtp if "submission" in ports else {}),
+        **(console if "console" in ports else {}),
         "MAILSTEAD_CA_BUNDLE": str(folder / "ca.pem"),
         "MAILSTEAD_TOKEN": facts["token"],
     }

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, cast
 
 import click
 
@@ -31,7 +31,7 @@ def table(rows: Sequence[dict[str, Any]], columns: Sequence[str], empty: str) ->
     if not rows:
         click.echo(empty, err=True)
         return
-    cells = [[safe(row.get(name, "")) for name in columns] for row in rows]
+    cells = [[safe(plain(row.get(name, ""))) for name in columns] for row in rows]
     widths = [
         max(len(name), *(len(row[place]) for row in cells)) for place, name in enumerate(columns)
     ]
@@ -66,7 +66,7 @@ def journey(trace: dict[str, Any]) -> None:
     click.echo(f"{safe(trace['message_id'])}")
     for step in trace["steps"]:
         details = {name: value for name, value in step.items() if name not in ("at", "step")}
-        words = "  ".join(f"{name}={safe(_plain(value))}" for name, value in details.items())
+        words = "  ".join(f"{name}={safe(plain(value))}" for name, value in details.items())
         click.echo(f"  {step['at']}  {step['step']:10} {words}".rstrip())
     for attempt in trace["attempts"]:
         tls = attempt["tls"] or "no TLS"
@@ -79,5 +79,10 @@ def journey(trace: dict[str, Any]) -> None:
                 click.echo(f"      < {safe(line)}")
 
 
-def _plain(value: object) -> str:
+def plain(value: object) -> str:
+    """A value of JSON as a person reads it."""
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, list):
+        return ", ".join(plain(item) for item in cast("list[object]", value))
     return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)

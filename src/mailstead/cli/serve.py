@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 from dataclasses import replace
@@ -25,6 +26,10 @@ ROLES = (
     "dns",
     "deployer",
     "notifier",
+)
+KEY_IN_SIGHT = (
+    "a secret on the command line can be seen by everybody on this machine; "
+    "--root-key @FILE reads it from a file"
 )
 _ACCOUNT = re.compile(r"\d{12}")
 _REGION = re.compile(r"[a-z]{2,4}(-[a-z]+)+-\d")
@@ -54,28 +59,48 @@ _REGION = re.compile(r"[a-z]{2,4}(-[a-z]+)+-\d")
 @click.option("--production", is_flag=True, help="Production access, for tests.")
 @click.option("--verified", multiple=True, metavar="NAME", help="A verified identity, for tests.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON lines on standard error.")
-def serve(config_file: Path | None, root_key: str | None, bind: str, **given: Any) -> None:
+def serve(**given: Any) -> None:
     """Run the server until it is told to stop."""
     try:
+        _serve(**given)
+    except CommandError as error:
+        if not given["as_json"]:
+            raise
+        _say_json("refused", str(error))
+        raise click.exceptions.Exit(1) from None
+
+
+def _say_json(event: str, message: str) -> None:
+    click.echo(json.dumps({"event": event, "message": message}), err=True)
+
+
+def _serve(config_file: Path | None, root_key: str | None, bind: str, **given: Any) -> None:
+    try:
         config = configuration.load(config_file, os.environ)
+    except ConfigError as error:
+        raise CommandError(str(error)) from None
+    try:
         config = replace(config, ports=config.ports.shifted(given["port_shift"]))
         config = configuration.checked(config)
     except ConfigError as error:
-        raise CommandError(str(error)) from None
+        raise click.UsageError(f"--port-shift {given['port_shift']}: {error}") from None
     # The server's libraries take a third of a second: only a command that serves pays that.
     from mailstead import app
 
     if given["folder"] is not None and given["ephemeral"]:
         raise click.UsageError("--data and --ephemeral exclude each other")
-    key = _root_key(root_key)
+    key = _root_key(root_key, as_json=given["as_json"])
+    # Elsewhere than on loopback a key on the command line is no secret.
+    key_is_kept = root_key is not None and root_key.startswith("@")
     options = app.Options(
         config=config,
         folder=None if given["ephemeral"] else (given["folder"] or data_folder()).absolute(),
+        usual_folder=not given["ephemeral"] and given["folder"] is None,
         account=_matching(given["account"], _ACCOUNT, "--account is 12 digits"),
         region=_matching(given["region"], _REGION, "--region is a name such as us-east-1"),
         root_key=key,
         roles=_roles(given["roles"]),
-        bind=_bind(bind, config, has_key=key is not None),
+        bind=_bind(bind, config, has_key=key_is_kept),
         production=given["production"],
         verified=tuple(given["verified"]),
         as_json=given["as_json"],
@@ -92,20 +117,21 @@ def _matching(text: str | None, pattern: re.Pattern[str], words: str) -> str | N
     return text
 
 
-def _root_key(text: str | None) -> tuple[str, str] | None:
+def _root_key(text: str | None, *, as_json: bool) -> tuple[str, str] | None:
     if text is None:
         return None
     if text.startswith("@"):
         try:
             text = Path(text[1:]).read_text().strip()
-        except (OSError, UnicodeDecodeError) as error:
-            raise CommandError(f"the root key can't be read from {text[1:]}: {error}") from None
+        except OSError as error:
+            words = f"the root key can't be read from {text[1:]}: {error.strerror}"
+            raise CommandError(words) from None
+        except UnicodeDecodeError:
+            raise CommandError(f"the root key can't be read from {text[1:]}: no text") from None
+    elif as_json:
+        _say_json("warning", KEY_IN_SIGHT)
     else:
-        click.echo(
-            "mailstead: a secret on the command line can be seen by everybody on this machine; "
-            "--root-key @FILE reads it from a file",
-            err=True,
-        )
+        click.echo(f"mailstead: {KEY_IN_SIGHT}", err=True)
     key_id, colon, secret = text.partition(":")
     if not (colon and re.fullmatch(r"\w{1,128}", key_id) and secret):
         raise click.UsageError("--root-key is ID:SECRET, or @FILE of a file that holds that")

@@ -52,7 +52,11 @@ class RunningServer:
             "Authorization": f"Bearer {self.facts['token']}",
             "Content-Type": "application/json",
         }
-        port = int(self.facts["ports"]["api"])
+        port = self.facts["ports"].get("api")
+        if port is None:
+            raise CommandError(
+                f"the mailstead of {self.folder} runs without the role api, which commands talk to"
+            )
         connection = http.client.HTTPConnection("127.0.0.1", port, timeout=90)
         try:
             connection.request("POST", f"/_mailstead/admin/{noun}", body, headers)

@@ -13,6 +13,7 @@ from functools import lru_cache
 from typing import Protocol
 
 from mailstead.mail.acceptance import PassedOn, passed_on
+from mailstead.mail.errors import NotFound
 from mailstead.mail.message_ids import ReturnPaths, new_message_id
 from mailstead.mail.messages import (
     Accepted,
@@ -30,6 +31,7 @@ from mailstead.mail.queue import expired_text, next_attempt
 from mailstead.mail.service import HOME, ServiceKey, ServiceNames, service_signer
 from mailstead.wire.dkim import Unsigned, sign
 from mailstead.wire.dkim_key import PrivateKey, load_private_key
+from mailstead.wire.message import MessageError, parse_headers
 from mailstead.wire.reports import Delivery as ReportedDelivery
 from mailstead.wire.reports import compose_report
 from mailstead.wire.smtp import Reply
@@ -227,7 +229,7 @@ class Deliveries:
                     remote_mta=attempts[-1].host if attempts else "",
                 )
             ],
-            original_headers=self._original(message),
+            original_headers=await self._original(message),
         )
         signers = await service_signer(self.store, self.names.domain) if self.names else ()
         notice = PassedOn(
@@ -243,15 +245,13 @@ class Deliveries:
         )
         return passed_on(self.randomness, now, notice)
 
-    def _original(self, message: OutboundMessage) -> bytes:
-        identifier = message.message_id
-        if self.names is not None and message.door in (Door.API, Door.SMTP):
-            identifier += f"@{self.names.message_id_domain(message.scope.region)}"
-        return (
-            f"From: {message.header_from}\r\n"
-            f"Subject: {message.subject}\r\n"
-            f"Message-ID: <{identifier}>\r\n"
-        ).encode("utf-8", "replace")
+    async def _original(self, message: OutboundMessage) -> bytes:
+        """The header of the message that could not be delivered, as it was accepted."""
+        try:
+            headers = parse_headers(await self.store.body(message.body))
+        except (NotFound, MessageError):
+            return f"Subject: {message.subject}\r\n".encode("utf-8", "replace")
+        return headers.raw[: headers.header_end]
 
 
 def signatures(raw: bytes, keys: Sequence[tuple[Signer, Secret]], signed_at: int) -> bytes:

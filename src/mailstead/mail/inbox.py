@@ -19,6 +19,8 @@ from mailstead.wire.mime import Readable, read_message
 POLL_SECONDS = 1.0
 LONGEST_WAIT = 60.0
 MOST = 10_000
+LATEST = 1e15
+"""Milliseconds since 1970 that no clock will show."""
 
 
 def iso(milliseconds: int) -> str:
@@ -30,10 +32,13 @@ def iso(milliseconds: int) -> str:
 def milliseconds(text: str) -> int:
     """ISO 8601, or a number of seconds since 1970; ValueError for neither."""
     try:
-        return int(float(text) * 1000)
+        number = float(text) * 1000
     except ValueError:
         at = datetime.fromisoformat(text)
-        return int((at if at.tzinfo else at.replace(tzinfo=UTC)).timestamp() * 1000)
+        number = (at if at.tzinfo else at.replace(tzinfo=UTC)).timestamp() * 1000
+    if not abs(number) < LATEST:
+        raise ValueError(f"{text} is no time")
+    return int(number)
 
 
 def summary(email: Email) -> dict[str, Any]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from base64 import b32encode
 from dataclasses import dataclass
+from unicodedata import normalize
 
 from mailstead.mail.errors import Invalid, NotFound
 from mailstead.mail.messages import MailUser
@@ -15,7 +16,7 @@ from mailstead.mail.model import Scope
 from mailstead.mail.passwords import hash_password, matches
 from mailstead.mail.ports import Clock, Randomness, Store, Workers
 from mailstead.mail.zones import Zones
-from mailstead.wire.addresses import AddressError, domain_key, parse_path
+from mailstead.wire.addresses import AddressError, domain_key, parse_path, quote_local
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,25 +72,36 @@ class Mailboxes:
 
     async def owner(self, address: str) -> MailUser | None:
         """Whose mailbox takes mail for an address: with a label, the plain one's."""
-        local, _, domain = address.lower().rpartition("@")
+        local, _, domain = _folded(address).rpartition("@")
         found = await self.store.user(f"{local}@{domain}")
         plain, plus, _ = local.partition("+")
-        if found is None and plus and plain:
+        if found is None and plus and plain and not local.startswith('"'):
             found = await self.store.user(f"{plain}@{domain}")
         return found
 
+    async def eldest(self, domain: str = "") -> MailUser | None:
+        """The first mailbox that was made, of a domain or of all."""
+        if domain:
+            return next(iter(await self.store.users(domain, 1)), None)
+        return min(await self.store.users(), key=lambda user: user.created_at, default=None)
+
     async def receives(self, domain: str) -> bool:
         """Whether a domain is hosted here and has a mailbox."""
-        return self.zones.zone_of(domain) is not None and bool(await self.store.users(domain))
+        return self.zones.zone_of(domain) is not None and bool(await self.store.users(domain, 1))
 
     def key(self, address: str) -> str:
-        """An address as mailboxes are named: lower case, A-labels."""
+        """An address as mailboxes are named: lower case, A-labels, composed characters."""
         try:
             parsed = parse_path(address, utf8=True)
-            return f"{parsed.local}@{domain_key(parsed.domain)}".lower()
+            return _folded(f"{quote_local(parsed.local)}@{domain_key(parsed.domain)}")
         except AddressError as error:
             raise Invalid(f"{address}: {error.text}", resource="mailbox", name=address) from None
 
     def _random_password(self) -> str:
         """20 letters and digits, 100 random bits."""
         return b32encode(self.randomness.token(13)).decode().rstrip("=").lower()[:20]
+
+
+def _folded(address: str) -> str:
+    """The form in which addresses compare: RFC 6530 10.1 wants NFC, and people no case."""
+    return normalize("NFC", address.lower())

@@ -7,7 +7,7 @@ only for addresses of SES's mailbox simulator, which also answer and complain.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from mailstead.mail.acceptance import PassedOn, passed_on
@@ -71,17 +71,27 @@ class Outside:
             for address in addresses
         ]
         landings = [Landing(one, one.lower(), "capture", self.home) for one in written]
-        await self.store.deliver([arrive(received, one, self.hostname) for one in landings])
-        for address, text in zip(addresses, written, strict=True):
-            answer = _ANSWERS.get(simulated(address) or "")
-            if answer is not None and client.reverse_path and verdicts.sender_proven:
-                await self._answer(answer(self, client, text, raw), client.reverse_path)
+        answers = [
+            PassedOn(self.home, Door.SYSTEM, "", (client.reverse_path,), answer)
+            for answer in self._answers(client, zip(addresses, written, strict=True), raw)
+            if verdicts.sender_proven
+        ]
+        await self.store.deliver(
+            [arrive(received, one, self.hostname) for one in landings],
+            [passed_on(self.randomness, now, answer) for answer in answers],
+        )
+        if answers:
+            self.wakeups.wake("queue")
         return Reply.of(250, f"Ok {name}", enhanced="2.0.0")
 
-    async def _answer(self, raw: bytes, to: str) -> None:
-        answer = PassedOn(self.home, Door.SYSTEM, "", (to,), raw)
-        await self.store.enqueue([passed_on(self.randomness, self.clock.now(), answer)])
-        self.wakeups.wake("queue")
+    def _answers(
+        self, client: Client, recipients: Iterable[tuple[Address, str]], raw: bytes
+    ) -> Iterator[bytes]:
+        """What the simulator's addresses send back; nothing to the null sender."""
+        for address, written in recipients:
+            answer = _ANSWERS.get(simulated(address) or "")
+            if answer is not None and client.reverse_path:
+                yield answer(self, client, written, raw)
 
 
 def _out_of_office(parts: Outside, client: Client, address: str, raw: bytes) -> bytes:

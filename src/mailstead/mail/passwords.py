@@ -17,13 +17,18 @@ LENGTH = 32
 def hash_password(password: str, salt: bytes) -> str:
     """The encoded hash that a database holds."""
     return low_level.hash_secret(
-        password.encode(), salt, PASSES, MEMORY_KIB, LANES, LENGTH, low_level.Type.ID
+        _octets(password), salt, PASSES, MEMORY_KIB, LANES, LENGTH, low_level.Type.ID
     ).decode()
 
 
 def matches(hashed: str, password: str) -> bool:
     """Whether it is the password that was hashed."""
     try:
-        return low_level.verify_secret(hashed.encode(), password.encode(), low_level.Type.ID)
+        return low_level.verify_secret(hashed.encode(), _octets(password), low_level.Type.ID)
     except (VerificationError, InvalidHashError):
         return False
+
+
+def _octets(password: str) -> bytes:
+    # Whatever a client made of its keyboard: it is compared, never shown.
+    return password.encode("utf-8", "surrogatepass")

@@ -8,18 +8,19 @@ for a mailbox here is submitted to the queue, as with a mail catcher.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from mailstead.mail.acceptance import PassedOn, passed_on
 from mailstead.mail.arrival import Landing, Received, arrive, received_field
 from mailstead.mail.authentication import Authentication, Client, Verdicts
+from mailstead.mail.errors import NotFound
 from mailstead.mail.mailboxes import Mailboxes
 from mailstead.mail.message_ids import ReturnPath, ReturnPaths, new_message_id, parse_return_path
-from mailstead.mail.messages import Door
+from mailstead.mail.messages import Arrival, Door, MailUser
 from mailstead.mail.model import Scope
 from mailstead.mail.ports import Clock, Randomness, Store, Wakeups
-from mailstead.wire.addresses import Address, domain_key
+from mailstead.wire.addresses import Address, domain_key, quote_local
 from mailstead.wire.message import Headers, MessageError, parse_headers
 from mailstead.wire.smtp import Reply
 
@@ -77,21 +78,35 @@ class Reception:
     async def recipient(self, address: Address, *, loopback: bool) -> Destination | Reply:
         """Whether mail for an address is taken: its destination, or the refusal."""
         domain = domain_key(address.domain)
-        local = str(address).rpartition("@")[0]
-        written = f"{local}@{domain}"
-        path = parse_return_path(local)
+        written = f"{quote_local(address.local)}@{domain}"
+        path = parse_return_path(address.local)
         returning = await self._returning(path) if path is not None else None
         if returning is not None:
             return returning
+        owner = await self._owner(address.local, domain)
+        if owner is not None:
+            return Hosted(written, owner.address)
         catcher = self.capture and loopback
         if self.mailboxes.zones.zone_of(domain) is None:
             return Passing(written) if catcher else NO_RELAY
-        owner = await self.mailboxes.owner(written)
-        if owner is not None:
-            return Hosted(written, owner.address)
         if catcher and not await self.mailboxes.receives(domain):
             return Passing(written)
         return NO_MAILBOX
+
+    async def _owner(self, local: str, domain: str) -> MailUser | None:
+        """Whose mailbox takes it. A host's ``postmaster`` is somebody (RFC 5321 4.5.1).
+
+        Of a hosted domain without such a mailbox, and of this host itself, it is
+        the eldest mailbox there is.
+        """
+        here = self.mailboxes.zones.zone_of(domain) is not None
+        if here:
+            owner = await self.mailboxes.owner(f"{quote_local(local)}@{domain}")
+            if owner is not None:
+                return owner
+        if local.lower() != "postmaster" or not (here or domain == self.hostname.lower()):
+            return None
+        return await self.mailboxes.eldest(domain if here else "")
 
     async def content(
         self, client: Client, raw: bytes, destinations: Sequence[Destination], *, own: bool
@@ -109,52 +124,66 @@ class Reception:
         now = self.clock.now()
         name = new_message_id(self.mailboxes.home.region, now, self.randomness.uuid())
         hosted = [one for one in destinations if isinstance(one, Hosted)]
+        arrivals: list[Arrival] = []
         if hosted:
             verdicts = await self.authentication.check(headers, client)
             if verdicts.rejected and not self._forgives(client):
                 return _dmarc_refusal(verdicts)
             received = Received(name, now, client, raw, verdicts, own)
-            landings = [
-                Landing(one.address, one.owner, "hosted", self.mailboxes.home) for one in hosted
+            arrivals = [
+                arrive(
+                    received,
+                    Landing(one.address, one.owner, "hosted", self.mailboxes.home),
+                    self.hostname,
+                )
+                for one in hosted
             ]
-            await self.store.deliver(
-                [arrive(received, landing, self.hostname) for landing in landings]
-            )
+        onward = [
+            passed_on(self.randomness, now, one)
+            for one in self._onward(client, raw, name, destinations)
+        ]
+        try:
+            if arrivals or onward:
+                await self.store.deliver(arrivals, onward)
+        except NotFound:
+            # A mailbox that was deleted since its recipient was accepted.
+            return NO_MAILBOX
+        if arrivals:
             self.wakeups.wake("emails")
-        await self._send_on(client, raw, name, destinations)
+        if onward:
+            self.wakeups.wake("queue")
         return Reply.of(250, f"Ok {name}", enhanced="2.0.0")
 
     def _forgives(self, client: Client) -> bool:
         """Verdicts on a loopback client's mail in capture mode refuse nothing."""
         return self.capture and is_loopback(client.address)
 
-    async def _send_on(
+    def _onward(
         self, client: Client, raw: bytes, name: str, destinations: Sequence[Destination]
-    ) -> None:
-        """Enqueue what goes elsewhere: a catcher's mail, and bounces to the submitter."""
-        now = self.clock.now()
-        passing = tuple(one.address for one in destinations if isinstance(one, Passing))
-        waiting = [
-            PassedOn(one.scope, Door.SYSTEM, "", (one.reverse_path,), raw,
-                     detail=(("about", one.message_id),))
-            for one in destinations
-            if isinstance(one, Returning) and one.reverse_path
-        ]  # fmt: skip
-        if passing:
-            waiting.append(
-                PassedOn(
-                    self.mailboxes.home,
-                    Door.MX,
-                    client.reverse_path,
-                    passing,
-                    received_field(self.hostname, client, name, now) + raw,
-                    message_id=name,
-                    detail=(("client", client.address), ("helo", client.helo)),
+    ) -> Iterator[PassedOn]:
+        """What goes elsewhere: bounces to their submitter, and a catcher's mail."""
+        traced = received_field(self.hostname, client, name, self.clock.now()) + raw
+        for one in destinations:
+            if isinstance(one, Returning) and one.reverse_path:
+                yield PassedOn(
+                    one.scope,
+                    Door.SYSTEM,
+                    "",
+                    (one.reverse_path,),
+                    traced,
+                    detail=(("about", one.message_id),),
                 )
+        passing = tuple(one.address for one in destinations if isinstance(one, Passing))
+        if passing:
+            yield PassedOn(
+                self.mailboxes.home,
+                Door.MX,
+                client.reverse_path,
+                passing,
+                traced,
+                message_id=name,
+                detail=(("client", client.address), ("helo", client.helo)),
             )
-        if waiting:
-            await self.store.enqueue([passed_on(self.randomness, now, one) for one in waiting])
-            self.wakeups.wake("queue")
 
     async def _returning(self, path: ReturnPath) -> Returning | None:
         """The message whose return path this is; None for a forged one."""
@@ -170,7 +199,9 @@ def _loops(headers: Headers, destinations: Sequence[Destination]) -> bool:
     if len(headers.by_name.get(b"received", ())) > RECEIVED_LIMIT:
         return True
     owners = {one.owner for one in destinations if isinstance(one, Hosted)}
-    return any(value.decode("latin-1").lower() in owners for value in headers.all("delivered-to"))
+    return any(
+        value.decode("utf-8", "replace").lower() in owners for value in headers.all("delivered-to")
+    )
 
 
 def _dmarc_refusal(verdicts: Verdicts) -> Reply:

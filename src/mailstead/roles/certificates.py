@@ -45,7 +45,8 @@ class Authority:
             found = self.certificate.extensions.get_extension_for_class(x509.NameConstraints)
         except x509.ExtensionNotFound:
             return False
-        return set(_trees(names)) <= set(found.value.permitted_subtrees or ())
+        trees = found.value.permitted_subtrees or []
+        return all(any(_holds(tree, name) for tree in trees) for name in _trees(names))
 
 
 def authority(pem: bytes, key: bytes) -> Authority | None:
@@ -92,6 +93,13 @@ def _trees(names: Sequence[str]) -> list[x509.GeneralName]:
             if not address.is_loopback:
                 trees.append(x509.IPAddress(ip_network(address)))
     return list(dict.fromkeys(trees))
+
+
+def _holds(tree: x509.GeneralName, other: x509.GeneralName) -> bool:
+    """Whether one tree holds all of another (RFC 5280 4.2.1.10)."""
+    if isinstance(tree, x509.DNSName) and isinstance(other, x509.DNSName):
+        return f".{other.value}".endswith(f".{tree.value}")
+    return tree == other
 
 
 def _ca(key: EllipticCurvePrivateKey, names: Sequence[str], today: datetime) -> x509.Certificate:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import threading
 import time
 import uuid
 from base64 import b64encode
@@ -15,6 +16,8 @@ from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 
 SERIALS_A_MILLISECOND = 1 << 20
+POOL = 1024
+"""Octets drawn from the system at a time."""
 
 
 class SystemClock:
@@ -36,12 +39,20 @@ class SystemRandomness:
     def __init__(self, keys: ThreadPoolExecutor) -> None:
         self._keys = keys
         self._serial = 0
+        self._pool = b""
+        self._lock = threading.Lock()
 
     def token(self, size: int) -> bytes:
-        return os.urandom(size)
+        # A system call for each of a message's numbers costs more than the numbers. The
+        # store's thread draws nonces here too: no octet may be given twice.
+        with self._lock:
+            if size > len(self._pool):
+                self._pool = os.urandom(max(POOL, size))
+            drawn, self._pool = self._pool[:size], self._pool[size:]
+        return drawn
 
     def uuid(self) -> str:
-        return str(uuid.uuid4())
+        return str(uuid.UUID(bytes=self.token(16), version=4))
 
     def serial(self) -> int:
         # Milliseconds in front, so that a restart goes on above what was given before.
@@ -50,7 +61,7 @@ class SystemRandomness:
         return self._serial
 
     def fraction(self) -> float:
-        return int.from_bytes(os.urandom(7)) / (1 << 56)
+        return int.from_bytes(self.token(7)) / (1 << 56)
 
     async def rsa_key(self, bits: int) -> bytes:
         loop = asyncio.get_running_loop()

@@ -90,6 +90,8 @@ class HttpListener:
 
     def stop(self) -> None:
         """Accept no more; open connections end with their running request."""
+        if self._stopping:
+            return
         self._stopping = True
         for one in self._binding.sockets:
             self._loop.remove_reader(one.fileno())

@@ -178,6 +178,22 @@ class Connection(asyncio.Protocol):
         self._transport = transport
         self._note_tls(transport)
 
+    async def part(self, seconds: float) -> None:
+        """End our side, and let the peer end its own: what it still says is dropped.
+
+        Closed with octets unread, the system resets the connection, and a reset
+        takes the last reply away from the peer.
+        """
+        if self._transport is None or self._closed or not self._transport.can_write_eof():
+            return
+        self._transport.write_eof()
+        end = self._loop.time() + seconds
+        try:
+            while True:
+                await self.read(max(0.0, end - self._loop.time()))
+        except PeerGone:
+            return
+
     def close(self) -> None:
         """Close once everything is written."""
         if self._transport is not None:

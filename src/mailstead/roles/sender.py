@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import ssl
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -77,7 +78,7 @@ class Sender:
         except TimeoutError:
             raise ConnectFailed(f"no answer within {patience.connect:.0f} s") from None
         except OSError as error:
-            raise ConnectFailed(error.strerror or str(error)) from None
+            raise ConnectFailed(os.strerror(error.errno) if error.errno else str(error)) from None
         session = ClientSession(hostname, tls=_TLS[hop.tls])
         return cls(hop, connection, session, context, patience)
 

@@ -28,6 +28,8 @@ log = logging.getLogger("mailstead.smtpd")
 
 WRITE_SECONDS = 60.0
 """How long a client may take to read what it was told."""
+PART_SECONDS = 1.0
+"""How long a client may take to close its side."""
 UNFINISHED = 512 * 1024 * 1024
 """Octets of unfinished messages at one time, over all connections."""
 CROWDED = b"421 Too many concurrent SMTP connections\r\n"
@@ -117,6 +119,7 @@ class SmtpPort:
                 case Need.CLOSE | Need.REPLY:
                     # Every event was answered, so a reply is never missing.
                     connection.write(session.data_to_send())
+                    await connection.part(PART_SECONDS)
                     return
                 case _:
                     await self._decide(conversation, session, step)
@@ -136,7 +139,9 @@ class SmtpPort:
             else:
                 raise
             return
-        if not self.settings.budget.allows(session):
+        budget = self.settings.budget
+        if not budget.allows(session):
+            budget.forget(session)
             session.close(_reply(profile, 421, "4.3.2", "Too much mail at once, try again later"))
 
     async def _decide(self, conversation: Conversation, session: SmtpServer, event: Event) -> None:

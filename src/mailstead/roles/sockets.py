@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 LOOPBACK = ("127.0.0.1", "::1")
+ANY_IPV4, ANY_IPV6 = "0.0.0.0", "::"  # noqa: S104 - names of what --bind may say
 BACKLOG = 1024
 FREE_TRIES = 20
 """How often another free port is looked for, where both families or protocols must have it."""
@@ -32,7 +33,7 @@ class Binding:
 
 
 def bind(role: str, port: int, address: str, *, datagram: bool = False) -> Binding:
-    """Bind a port on loopback, both families, or on the address given.
+    """Bind a port on loopback, both families, and on the address given.
 
     Port 0 takes a free one. A missing IPv6 loopback is no error; PortError names
     the port and what to do.
@@ -69,9 +70,8 @@ def _bind_all(
 
 
 def _bind(role: str, port: int, address: str, kind: socket.SocketKind) -> Binding:
-    hosts = LOOPBACK if address in ("", "127.0.0.1", "localhost") else (address,)
     bound: list[socket.socket] = []
-    for host in hosts:
+    for host in _hosts(address):
         try:
             bound.append(_bound_socket(host, port, kind))
         except OSError as error:
@@ -82,6 +82,15 @@ def _bind(role: str, port: int, address: str, kind: socket.SocketKind) -> Bindin
             raise PortError(_refusal(role, port, host, error)) from None
         port = port or bound[0].getsockname()[1]
     return Binding(role, port, tuple(bound))
+
+
+def _hosts(address: str) -> tuple[str, ...]:
+    """Where a port is opened: on loopback too, where the commands and our own MTA connect."""
+    if address in ("", "localhost", *LOOPBACK):
+        return LOOPBACK
+    if address == ANY_IPV4:
+        return ANY_IPV4, LOOPBACK[1]
+    return (address, LOOPBACK[0]) if address == ANY_IPV6 else (address, *LOOPBACK)
 
 
 def _bound_socket(host: str, port: int, kind: socket.SocketKind) -> socket.socket:

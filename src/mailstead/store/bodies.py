@@ -142,4 +142,5 @@ async def load(tx: Transaction, name: bytes) -> tuple[bytes | None, str] | None:
 
 async def places(tx: Transaction) -> set[str]:
     """The names of all files that rows refer to."""
-    return {row[0] for row in await tx.run("SELECT place FROM blob WHERE place <> ''")}
+    rows = await tx.run("SELECT place FROM blob WHERE place <> ''")
+    return {row[0] for row in rows}

@@ -45,7 +45,8 @@ def connect(path: Path) -> apsw.Connection:
     try:
         _set(connection, path)
     except BaseException:
-        connection.close()
+        # Left as it was found, its log included.
+        close_untouched(connection)
         raise
     return connection
 
@@ -80,7 +81,6 @@ def open_database(path: Path) -> tuple[apsw.Connection, int]:
             _check(connection, path)
         return connection, migrate(connection)
     except BaseException:
-        # Left as it was found, its log included.
         close_untouched(connection)
         raise
 

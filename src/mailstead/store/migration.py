@@ -51,7 +51,6 @@ def migrate(connection: apsw.Connection) -> int:
         if number <= at:
             continue
         with connection:
-            for _ in connection.execute(for_sqlite(text)):
-                pass
+            connection.execute(for_sqlite(text)).fetchall()
             connection.execute(f"PRAGMA user_version = {number}")
     return steps[-1][0]

@@ -217,7 +217,8 @@ async def waiting(tx: Transaction, limit: int) -> list[QueueEntry]:
     rows = await tx.run(
         "SELECT r.id, o.message_id, r.address, o.reverse_path, o.accepted_at, r.due, r.attempts, "
         "r.reply FROM recipient r JOIN outbound o ON o.id = r.message "
-        "WHERE r.due IS NOT NULL ORDER BY r.id LIMIT ?1",
+        # Not in the order of the table, most of which is settled.
+        "WHERE r.due IS NOT NULL ORDER BY +r.id LIMIT ?1",
         limit,
     )
     return [QueueEntry(*row) for row in rows]

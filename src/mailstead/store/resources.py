@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, assert_never
 
 from mailstead.mail.errors import Conflict
 from mailstead.mail.model import Resource, Scope
@@ -30,8 +30,10 @@ async def get(tx: Transaction, kind: type[Any], scope: Scope, name: str, seal: S
 
 async def find(tx: Transaction, kind: type[Any], name: str, seal: Seal) -> Any:
     """The resource of that name in whichever scope, or None."""
+    # Asked by =, SQLite would read every resource of the kind, along the primary key.
     rows = await tx.run(
-        "SELECT account, region, name, body FROM resource WHERE kind = ?1 AND name = ?2 LIMIT 1",
+        "SELECT account, region, name, body FROM resource "
+        "WHERE kind = ?1 AND name >= ?2 AND name <= ?2 LIMIT 1",
         kind.KIND,
         name,
     )
@@ -86,6 +88,8 @@ async def apply(tx: Transaction, changes: Sequence[Change], seal: Seal) -> None:
                 await _check_stands(tx, resource)
             case Vacant(kind, scope, prefix):
                 await _check_vacant(tx, kind, scope, prefix)
+            case _:
+                assert_never(change)
 
 
 async def _check_stands(tx: Transaction, resource: Resource) -> None:

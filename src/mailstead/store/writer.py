@@ -31,6 +31,8 @@ log = logging.getLogger("mailstead.store")
 BATCH = 500
 """Operations a commit at most, so that the first of them does not wait for ever."""
 CHECKPOINT_PAGES = 1_000
+ALARM_PAGES = 65_536
+"""256 MiB: a log that grows so far has a reader that does not end."""
 _WHOLE = (apsw.FullError, apsw.IOError, apsw.CorruptError, apsw.NoMemError)
 """Errors of the database, not of one operation."""
 
@@ -201,6 +203,8 @@ class Writer:
                 self._space.give_up()
             elif not isinstance(error, apsw.BusyError):
                 self.fail(error)
+        if there > ALARM_PAGES and done < there:
+            log.warning("the database's log has %d pages: a reader holds it open", there)
         # Under a long reader another look pays only once there is more to do.
         self._checkpoint_at = CHECKPOINT_PAGES + (there if done < there else 0)
 

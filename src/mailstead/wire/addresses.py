@@ -15,6 +15,7 @@ import ipaddress
 import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
+from functools import lru_cache
 
 import idna
 
@@ -181,6 +182,10 @@ def parse_mailbox(text: str) -> Mailbox:
     Raises `AddressError` with SES's text. The length is checked apart, as SES
     does: `check_length`.
     """
+    return _remembered(text) if len(text) <= MAX_PRINTED else _parse_mailbox(text)
+
+
+def _parse_mailbox(text: str) -> Mailbox:
     if any(stop.text == ":" for stop in _tokens(text) if stop.kind == "stop"):
         raise AddressError("Local address contains illegal character")
     entries = list(_entries(text, strict=True))
@@ -189,6 +194,10 @@ def parse_mailbox(text: str) -> Mailbox:
     if not entries:
         raise AddressError("Missing final '@domain'")
     return _parse_entry(entries[0])
+
+
+# One message asks for the same few addresses again and again.
+_remembered = lru_cache(maxsize=4096)(_parse_mailbox)
 
 
 def parse_address_list(value: str) -> list[Mailbox]:

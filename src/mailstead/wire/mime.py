@@ -193,18 +193,14 @@ class Readable:
 
 def read_message(raw: bytes) -> Readable:
     """The text, the HTML, the links and the attachments."""
-    text: list[str] = []
-    html: list[str] = []
+    said: dict[str, list[str]] = {"text/plain": [], "text/html": []}
     attachments: list[Part] = []
     for part in parse_mime(raw).walk():
-        if part.children:
-            continue
         if part.is_attachment:
             attachments.append(part)
-        elif part.kind == "text/plain":
-            text.append(part.text)
-        elif part.kind == "text/html":
-            html.append(part.text)
+        elif part.kind in said:
+            said[part.kind].append(part.text)
+    text, html = said.values()
     links = [link for page in html for link in _html_links(page)]
     seen = {url for url, _ in links}
     links += [(url, url) for page in text for url in _URL.findall(page) if url not in seen]

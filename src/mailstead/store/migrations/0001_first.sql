@@ -67,7 +67,7 @@ CREATE TABLE recipient (
   state TEXT NOT NULL,
   reply TEXT NOT NULL
 ) /*sqlite STRICT */;
-CREATE INDEX recipient_message ON recipient (message);
+CREATE INDEX recipient_message ON recipient (message, number);
 CREATE INDEX recipient_due ON recipient (due) WHERE due IS NOT NULL;
 CREATE INDEX recipient_destination ON recipient (destination, due) WHERE due IS NOT NULL;
 
@@ -171,7 +171,7 @@ CREATE TABLE email (
 CREATE UNIQUE INDEX email_visible ON email (visible) WHERE visible IS NOT NULL;
 CREATE INDEX email_hidden ON email (id) WHERE visible IS NULL;
 CREATE INDEX email_arrival ON email (arrival);
-CREATE INDEX email_user ON email (mail_user, id);
+CREATE INDEX email_user ON email (mail_user, visible);
 CREATE INDEX email_message_id ON email (message_id);
 
 CREATE TABLE message (

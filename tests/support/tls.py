@@ -1,0 +1,11 @@
+"""Keys for TLS in tests."""
+
+from concurrent.futures import ThreadPoolExecutor
+
+from mailstead.roles.clock import SystemRandomness
+
+
+def ec_key() -> bytes:
+    """A new ECDSA key, PEM."""
+    with ThreadPoolExecutor(1) as pool:
+        return SystemRandomness(pool).ec_key()
