@@ -44,7 +44,7 @@ def handlers() -> ModuleType:
     @operation("sesv2", "GetAccount")
     @operation("ses", "GetSendQuota")
     async def quota(call: Call, p: dict[str, Any]) -> dict[str, Any] | None:
-        assert (call.source_ip, call.secure) == ("127.0.0.1", False)
+        assert (call.source_ip, call.secure) == ("127.0.0.1", True)
         return {"Max24HourSend": 200.0} if call.api_version == "1" else {"SendingEnabled": True}
 
     @operation("sesv2", "ListEmailIdentities")

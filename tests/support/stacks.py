@@ -39,6 +39,8 @@ class ToyBox:
 
     def __init__(self) -> None:
         self.toys: dict[str, Properties] = {}
+        self.overtaken = 0
+        """How many of the next actions somebody else is faster than."""
         self.fail: set[str] = set()
         """Names that can't be made or changed."""
         self.log: list[str] = []
@@ -78,6 +80,9 @@ def toy_types(box: ToyBox) -> ModuleType:
 
         async def delete(self, at: Context, physical_id: str, given: Properties) -> None:
             box.log.append(f"delete {physical_id}")
+            if box.overtaken:
+                box.overtaken -= 1
+                raise Conflict("changed meanwhile", resource="toy", reason="stale")
             if physical_id in box.fail:
                 raise Invalid(f"{physical_id} is stuck")
             box.toys.pop(physical_id, None)

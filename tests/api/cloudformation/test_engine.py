@@ -121,6 +121,16 @@ def test_a_deletion_that_fails_can_be_repeated(at: StackWorld) -> None:
     assert at.delete(failed, "One").status == "DELETE_COMPLETE"
 
 
+def test_who_was_overtaken_tries_again(at: StackWorld) -> None:
+    stack = at.create(TWO)
+    at.box.overtaken = 10
+    failed = at.delete(stack)
+    assert failed.status == "DELETE_FAILED"
+    at.box.overtaken = 9
+    assert at.delete(failed).status == "DELETE_COMPLETE"
+    assert at.box.toys == {}
+
+
 def test_protection_and_exports_in_use_refuse_a_deletion(at: StackWorld) -> None:
     stack = at.create(TWO)
     user = at.create(

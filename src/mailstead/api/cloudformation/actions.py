@@ -9,7 +9,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, TypeVar
 
 from mailstead.api.cloudformation.dynamic import Resolve
 from mailstead.api.cloudformation.intrinsics import Attributes
@@ -23,12 +23,15 @@ from mailstead.api.cloudformation.resources import (
     ResourceType,
     changed,
 )
-from mailstead.mail.errors import DomainError
+from mailstead.mail.errors import Conflict, DomainError
 from mailstead.wire.template import Declared, TemplateError
 
 log = logging.getLogger("mailstead.cloudformation")
 
+T = TypeVar("T")
 RETAINING = ("Retain", "RetainExceptOnCreate")
+TRIES = 10
+"""How often an action is done again that others overtook, as the verifier may."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -192,7 +195,7 @@ class Actions:
         initiated: bool = False,
     ) -> None:
         try:
-            made = await act()
+            made = await patiently(act)
         except (DomainError, TemplateError) as error:
             text = str(getattr(error, "text", None) or error)
             await self._fail(stack, record, text, verb)
@@ -289,12 +292,9 @@ class Actions:
     async def _set_back(self, stack: Stack, record: StackResource, before: Before) -> None:
         kind = self._kind(record)
         context = await self.context(stack, record.logical_id)
-        await kind.update(
-            context,
-            record.physical_id,
-            opened(record.properties),
-            await self.resolve(stack.scope, opened(before.properties)),
-        )
+        old, new = opened(record.properties), opened(before.properties)
+        given = await self.resolve(stack.scope, new)
+        await patiently(lambda: kind.update(context, record.physical_id, old, given))
 
     # Taking away
 
@@ -348,7 +348,8 @@ class Actions:
         if kind is None or not record.physical_id:
             return
         context = await self.context(stack, record.logical_id)
-        await kind.delete(context, record.physical_id, opened(record.properties))
+        given = opened(record.properties)
+        await patiently(lambda: kind.delete(context, record.physical_id, given))
 
     def _kind(self, record: StackResource) -> ResourceType:
         kind = self.registry.get(record.type)
@@ -375,3 +376,14 @@ class Actions:
 
 def _before(record: StackResource) -> Before:
     return Before(record.physical_id, record.type, record.properties, record.attributes)
+
+
+async def patiently(act: Callable[[], Awaitable[T]]) -> T:
+    """Do something, and again where somebody else changed the same in between."""
+    for _ in range(TRIES - 1):
+        try:
+            return await act()
+        except Conflict as error:
+            if error.reason != "stale":
+                raise
+    return await act()
