@@ -78,6 +78,9 @@ def cdk(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cdk]:
     for command, package in (("npm", "npm"), ("dig", "bind9-dnsutils"), ("curl", "curl")):
         if shutil.which(command) is None:
             pytest.skip(f"no {command}: install the package {package}")
+    version = subprocess.run(["node", "-v"], check=True, capture_output=True, text=True).stdout
+    if int(version.removeprefix("v").partition(".")[0]) < 20:
+        pytest.skip(f"aws-cdk-lib needs Node.js 20, this is {version.strip()}")
     folder = tmp_path_factory.mktemp("cdk") / "app"
     shutil.copytree(APP, folder, ignore=shutil.ignore_patterns("node_modules"))
     installed = subprocess.run(

@@ -64,7 +64,7 @@ def toy_types(box: ToyBox) -> ModuleType:
 
         async def create(self, at: Context, name: str, given: Properties) -> Made:
             box.log.append(f"create {name}")
-            if name in box.toys and not at.resuming:
+            if name in box.toys and not (at.resuming or at.importing):
                 raise Conflict(f"{name} already exists", resource="toy", name=name)
             self._refuse(given)
             box.toys[name] = given
@@ -178,7 +178,13 @@ class StackWorld:
         assert found is not None
         return found
 
-    def change_set(self, kind: str, template: str, name: str = "S", **more: Any) -> ChangeSet:
+    def execute(self, name: str, given: ChangeSet) -> Stack:
+        stack = self.run(self.stacks.journal.stack(SCOPE, name))
+        return self.run(self.engine.run(self.run(self.stacks.execute(self.caller, stack, given))))
+
+    def change_set(
+        self, kind: str, template: str, name: str = "S", *, imports: bool = False, **more: Any
+    ) -> ChangeSet:
         given = ChangeSet(
             SCOPE,
             "",
@@ -189,6 +195,7 @@ class StackWorld:
             "UNAVAILABLE",
             0,
             self.wanted(template, **more),
+            imports=imports,
         )
         _, made = self.run(self.stacks.create_change_set(self.caller, name, given))
         return made

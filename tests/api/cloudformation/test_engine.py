@@ -121,6 +121,44 @@ def test_a_deletion_that_fails_can_be_repeated(at: StackWorld) -> None:
     assert at.delete(failed, "One").status == "DELETE_COMPLETE"
 
 
+def test_a_change_set_that_imports_adopts_what_stands(at: StackWorld) -> None:
+    at.box.toys["one"] = {"Name": "one", "Colour": "red"}
+    given = at.change_set("CREATE", TWO, imports=True)
+    assert [(one.action, one.logical_id, one.physical_id) for one in given.changes] == [
+        ("Add", "Meta", ""),
+        ("Import", "One", "one"),
+        ("Add", "Two", ""),
+    ]
+    stack = at.execute("S", given)
+    assert stack.status == "CREATE_COMPLETE"
+    assert sorted(at.box.toys) == ["one", "one-two"]
+
+
+def test_what_was_adopted_survives_a_rollback(at: StackWorld) -> None:
+    at.box.toys["one"] = {"Name": "one", "Colour": "red"}
+    at.box.fail = {"RED"}
+    stack = at.execute("S", at.change_set("CREATE", TWO, imports=True))
+    assert stack.status == "ROLLBACK_COMPLETE"
+    assert sorted(at.box.toys) == ["one"]
+
+
+def test_properties_that_conditions_take_away_are_not_there(at: StackWorld) -> None:
+    stack = at.create(
+        """
+Parameters:
+  Lit: {Type: String, Default: ''}
+Conditions:
+  IsLit: !Not [!Equals [!Ref Lit, '']]
+Resources:
+  One:
+    Type: Test::Toy
+    Properties: {Name: one, Lamp: !If [IsLit, !Ref Lit, !Ref AWS::NoValue]}
+"""
+    )
+    assert stack.status == "CREATE_COMPLETE"
+    assert at.box.toys == {"one": {"Name": "one"}}
+
+
 def test_who_was_overtaken_tries_again(at: StackWorld) -> None:
     stack = at.create(TWO)
     at.box.overtaken = 10
