@@ -152,6 +152,7 @@ def test_the_guides_walk(cdk: Cdk) -> None:
     assert cdk.records() == {}
 
 
+@pytest.mark.long
 def test_a_record_in_the_way_fails_the_stack(cdk: Cdk) -> None:
     route53 = cdk.server.boto3("route53")
     [zone] = route53.list_hosted_zones_by_name(DNSName=DOMAIN)["HostedZones"]
@@ -181,6 +182,7 @@ def test_a_record_in_the_way_fails_the_stack(cdk: Cdk) -> None:
     assert cdk.cdk("destroy --force").returncode == 0
 
 
+@pytest.mark.long
 def test_bootstrap_and_again(cdk: Cdk) -> None:
     where = f"aws://{ACCOUNT}/us-east-1"
     done = cdk.cdk(f"bootstrap {where}")

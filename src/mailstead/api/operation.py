@@ -26,7 +26,9 @@ from mailstead.mail.access import (
     Decision,
     Policy,
     Principal,
+    Principals,
     Request,
+    Statement,
     decide,
     refusal,
     sending_refusal,
@@ -141,6 +143,15 @@ class Call:
         if not decision.allowed:
             raise _refused(refusal(self.principal, decision), decision)
 
+    def authorise_decryption(self, key: str) -> None:
+        """Refused where a policy denies decrypting with one of AWS's own keys.
+
+        Everybody in the account may use those; only a denial counts, as CDK's role
+        for lookups has one. ``key`` is ``alias/aws/ssm`` or the like.
+        """
+        arn = f"arn:aws:kms:{self.scope.region}:{self.scope.account}:{key}"
+        self.authorise("kms:Decrypt", [arn], policies=[_ANYBODY])
+
     def authorise_sending(
         self,
         action: str,
@@ -170,6 +181,10 @@ class Call:
             keys[key.lower()] = value if isinstance(value, str) else tuple(value)
         request = Request(action, tuple(resources), keys)
         return decide(principal, request, policies, owner=owner, mandatory=mandatory)
+
+
+_ANYBODY = Policy((Statement(True, ("kms:Decrypt",), principals=Principals({"AWS": ("*",)})),))
+"""The policy of AWS's own keys."""
 
 
 def _principal_type(principal: Principal) -> str:

@@ -13,9 +13,11 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, ClassVar, cast
 
+from mailstead.mail.access import Policy
 from mailstead.mail.errors import Conflict, Invalid, Limit, NotFound
 from mailstead.mail.model import Scope
 from mailstead.mail.model import Secret as Sealed
+from mailstead.mail.policies import PolicyKind, parse_policy
 from mailstead.mail.ports import Clock, Create, Randomness, Remove, Replace, Store
 from mailstead.wire.template import TemplateError
 
@@ -61,6 +63,13 @@ class Secret:
     deleted_at: int = 0
     """When it was marked for deletion; 0 where it was not."""
     gone_at: int = 0
+    policy: str = ""
+    """Who may besides the account's own: a document, or none."""
+
+    @property
+    def policies(self) -> tuple[Policy, ...]:
+        """The secret's policy, parsed; none where it has none."""
+        return (parse_policy(self.policy, PolicyKind.RESOURCE),) if self.policy else ()
 
     @property
     def arn(self) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
+from mailstead.api.bucket_policies import is_public
 from mailstead.api.operation import Call, operation
 from mailstead.api.secrets import (
     CURRENT,
@@ -16,6 +17,7 @@ from mailstead.api.secrets import (
     version_of,
 )
 from mailstead.mail.errors import Invalid, NotFound
+from mailstead.mail.policies import PolicyKind, parse_policy
 
 Params = dict[str, Any]
 PAGE = 100
@@ -35,7 +37,11 @@ async def required(call: Call, action: str, p: Params, *, deleted: bool = False)
     found = await secrets(call).find(call.scope, named)
     start = f"arn:aws:secretsmanager:{call.scope.region}:{call.scope.account}:secret:"
     arn = found.arn if found else named if named.startswith("arn:") else f"{start}{named}-??????"
-    call.authorise(f"secretsmanager:{action}", [arn])
+    policies = found.policies if found else ()
+    if call.principal.is_root and action.endswith("ResourcePolicy"):
+        # No policy keeps the root user from taking it away.
+        policies = ()
+    call.authorise(f"secretsmanager:{action}", [arn], policies=policies)
     return await secrets(call).require(call.scope, named, deleted=deleted)
 
 
@@ -123,6 +129,7 @@ async def create_secret(call: Call, p: Params) -> Params:
 @operation("secretsmanager", "GetSecretValue", open_=True)
 async def get_secret_value(call: Call, p: Params) -> Params:
     secret = await required(call, "GetSecretValue", p)
+    call.authorise_decryption(f"alias/{secret.key_id or 'aws/secretsmanager'}")
     version_id, stage = p.get("VersionId", ""), p.get("VersionStage", "")
     version = version_of(secret, version_id, stage)
     if version is None:
@@ -149,7 +156,8 @@ async def batch_get_secret_value(call: Call, p: Params) -> Params:
             code = "ResourceNotFoundException"
             errors.append({"SecretId": one, "ErrorCode": code, "Message": text})
             continue
-        call.authorise("secretsmanager:GetSecretValue", [secret.arn])
+        call.authorise("secretsmanager:GetSecretValue", [secret.arn], policies=secret.policies)
+        call.authorise_decryption(f"alias/{secret.key_id or 'aws/secretsmanager'}")
         values.append(opened(secret, version))
     return {"SecretValues": values, "Errors": errors}
 
@@ -280,6 +288,41 @@ async def untag_resource(call: Call, p: Params) -> None:
     secret = await required(call, "UntagResource", p)
     kept = {key: value for key, value in secret.tags.items() if key not in p["TagKeys"]}
     await secrets(call).change(secret, tags=kept)
+
+
+@operation("secretsmanager", "GetResourcePolicy", open_=True)
+async def get_resource_policy(call: Call, p: Params) -> Params:
+    secret = await required(call, "GetResourcePolicy", p, deleted=True)
+    return named(secret) | ({"ResourcePolicy": secret.policy} if secret.policy else {})
+
+
+@operation("secretsmanager", "PutResourcePolicy", open_=True)
+async def put_resource_policy(call: Call, p: Params) -> Params:
+    secret = await required(call, "PutResourcePolicy", p)
+    policy = parse_policy(p["ResourcePolicy"], PolicyKind.RESOURCE)
+    if p.get("BlockPublicPolicy") and is_public(policy):
+        raise Invalid(
+            "You can't attach a resource policy that allows broad access to the secret.",
+            resource="policy",
+            reason="public",
+        )
+    return named(await secrets(call).change(secret, policy=p["ResourcePolicy"]))
+
+
+@operation("secretsmanager", "DeleteResourcePolicy", open_=True)
+async def delete_resource_policy(call: Call, p: Params) -> Params:
+    secret = await required(call, "DeleteResourcePolicy", p)
+    return named(await secrets(call).change(secret, policy=""))
+
+
+@operation("secretsmanager", "ValidateResourcePolicy")
+async def validate_resource_policy(call: Call, p: Params) -> Params:
+    try:
+        parse_policy(p["ResourcePolicy"], PolicyKind.RESOURCE)
+    except Invalid as error:
+        problem = {"CheckName": "SYNTAX", "ErrorMessage": error.text}
+        return {"PolicyValidationPassed": False, "ValidationErrors": [problem]}
+    return {"PolicyValidationPassed": True, "ValidationErrors": []}
 
 
 @operation("secretsmanager", "GetRandomPassword")
