@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import string
 from collections.abc import Iterator
 from pathlib import Path
@@ -160,3 +161,61 @@ def test_who_may_not_is_told_nothing(vault: Any) -> None:
     assert client.get_secret_value(SecretId="ours")["SecretString"] == "x"
     for name in ("theirs", "nothing"):
         assert code(client.get_secret_value, SecretId=name) == "AccessDeniedException"
+
+
+def rule(effect: str, action: str, **more: Any) -> dict[str, Any]:
+    return {"Effect": effect, "Action": action, "Resource": "*", **more}
+
+
+def document(*rules: dict[str, Any]) -> str:
+    return json.dumps({"Version": "2012-10-17", "Statement": list(rules)})
+
+
+def test_policies_of_secrets(vault: Any) -> None:
+    client = vault.client("secretsmanager")
+    client.create_secret(Name="s", SecretString="a")
+    iam = vault.client("iam")
+    arn = iam.create_user(UserName="u")["User"]["Arn"]
+    key = iam.create_access_key(UserName="u")["AccessKey"]
+    user = vault.client("secretsmanager", key["AccessKeyId"], key["SecretAccessKey"])
+    assert "ResourcePolicy" not in client.get_resource_policy(SecretId="s")
+    text = document(rule("Allow", "secretsmanager:GetSecretValue", Principal={"AWS": arn}))
+    client.put_resource_policy(SecretId="s", ResourcePolicy=text, BlockPublicPolicy=True)
+    assert client.get_resource_policy(SecretId="s")["ResourcePolicy"] == text
+    assert user.get_secret_value(SecretId="s")["SecretString"] == "a"
+    assert code(user.describe_secret, SecretId="s") == "AccessDeniedException"
+    nobody = document(rule("Deny", "secretsmanager:*", Principal="*"))
+    client.put_resource_policy(SecretId="s", ResourcePolicy=nobody)
+    assert code(client.get_secret_value, SecretId="s") == "AccessDeniedException"
+    client.delete_resource_policy(SecretId="s")
+    assert code(user.get_secret_value, SecretId="s") == "AccessDeniedException"
+    assert client.get_secret_value(SecretId="s")["SecretString"] == "a"
+
+
+def test_policies_that_are_none(vault: Any) -> None:
+    client = vault.client("secretsmanager")
+    client.create_secret(Name="s", SecretString="a")
+    put = client.put_resource_policy
+    assert code(put, SecretId="s", ResourcePolicy="{") == "MalformedPolicyDocumentException"
+    public = document(rule("Allow", "secretsmanager:*", Principal="*"))
+    assert (
+        code(put, SecretId="s", ResourcePolicy=public, BlockPublicPolicy=True)
+        == "PublicPolicyException"
+    )
+    assert client.validate_resource_policy(ResourcePolicy=public)["PolicyValidationPassed"]
+    found = client.validate_resource_policy(ResourcePolicy="{")
+    assert (found["PolicyValidationPassed"], len(found["ValidationErrors"])) == (False, 1)
+
+
+def test_who_may_not_decrypt(vault: Any) -> None:
+    client = vault.client("secretsmanager")
+    client.create_secret(Name="s", SecretString="a")
+    iam = vault.client("iam")
+    iam.create_user(UserName="u")
+    text = document(rule("Allow", "secretsmanager:*"), rule("Deny", "kms:Decrypt"))
+    iam.put_user_policy(UserName="u", PolicyName="p", PolicyDocument=text)
+    key = iam.create_access_key(UserName="u")["AccessKey"]
+    user = vault.client("secretsmanager", key["AccessKeyId"], key["SecretAccessKey"])
+    assert user.describe_secret(SecretId="s")["Name"] == "s"
+    assert code(user.get_secret_value, SecretId="s") == "AccessDeniedException"
+    assert code(user.batch_get_secret_value, SecretIdList=["s"]) == "AccessDeniedException"

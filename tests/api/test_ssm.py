@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -91,6 +92,10 @@ def test_paths_and_lists(ssm_door: Any) -> None:
             {"Name": "a", "Value": "x", "Type": "String", "AllowedPattern": "[0-9]+"},
             "ParameterPatternMismatchException",
         ),
+        (
+            {"Name": "a", "Value": "x", "Type": "String", "AllowedPattern": "("},
+            "InvalidAllowedPatternException",
+        ),
         ({"Name": "/a" * 16, "Value": "x", "Type": "String"}, "ParameterLimitExceeded"),
     ],
 )
@@ -125,3 +130,29 @@ def test_policies_name_parameters(ssm_door: Any) -> None:
     client = ssm_door.client("ssm", key["AccessKeyId"], key["SecretAccessKey"])
     assert client.get_parameter(Name="/ours/a")["Parameter"]["Value"] == "x"
     assert code(client.get_parameter, Name="/theirs/a") == "AccessDeniedException"
+
+
+def test_who_may_not_decrypt(ssm_door: Any) -> None:
+    client = ssm_door.client("ssm")
+    client.put_parameter(Name="/s/hidden", Value="tell-nobody", Type="SecureString")
+    client.put_parameter(Name="/s/plain", Value="x", Type="String")
+    iam = ssm_door.client("iam")
+    iam.create_user(UserName="u")
+    rules = [
+        {"Effect": "Allow", "Action": "ssm:*", "Resource": "*"},
+        {"Effect": "Deny", "Action": "kms:Decrypt", "Resource": "*"},
+    ]
+    document = json.dumps({"Version": "2012-10-17", "Statement": rules})
+    iam.put_user_policy(UserName="u", PolicyName="p", PolicyDocument=document)
+    key = iam.create_access_key(UserName="u")["AccessKey"]
+    user = ssm_door.client("ssm", key["AccessKeyId"], key["SecretAccessKey"])
+    opened = {"WithDecryption": True}
+    assert user.get_parameter(Name="/s/plain", **opened)["Parameter"]["Value"] == "x"
+    assert user.get_parameter(Name="/s/hidden")["Parameter"]["Value"] != "tell-nobody"
+    for call, asked in (
+        (user.get_parameter, {"Name": "/s/hidden"}),
+        (user.get_parameters, {"Names": ["/s/plain", "/s/hidden"]}),
+        (user.get_parameters_by_path, {"Path": "/s"}),
+        (user.get_parameter_history, {"Name": "/s/hidden"}),
+    ):
+        assert code(call, **asked, **opened) == "AccessDeniedException"

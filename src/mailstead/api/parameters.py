@@ -112,7 +112,7 @@ class Parameters:
                 name=asked.name,
                 reason="type",
             )
-        if asked.pattern and not re.fullmatch(asked.pattern, asked.value):
+        if asked.pattern and not _fits(asked.pattern, asked.value):
             raise Invalid(
                 f"Parameter value, cannot be validated against allowedPattern: {asked.pattern}",
                 resource="parameter",
@@ -196,6 +196,17 @@ def version_of(parameter: Parameter, version: str) -> Value | None:
     if not version:
         return parameter.newest
     return next((one for one in parameter.versions if str(one.version) == version), None)
+
+
+def _fits(pattern: str, value: str) -> bool:
+    try:
+        return re.fullmatch(pattern, value) is not None
+    except re.error:
+        raise Invalid(
+            f"The request does not meet the regular expression requirement: {pattern}",
+            resource="pattern",
+            name=pattern,
+        ) from None
 
 
 def _check(asked: Put) -> None:

@@ -129,7 +129,7 @@ async def create_secret(call: Call, p: Params) -> Params:
 @operation("secretsmanager", "GetSecretValue", open_=True)
 async def get_secret_value(call: Call, p: Params) -> Params:
     secret = await required(call, "GetSecretValue", p)
-    call.authorise_decryption(f"alias/{secret.key_id or 'aws/secretsmanager'}")
+    call.authorise_decryption("alias/aws/secretsmanager")
     version_id, stage = p.get("VersionId", ""), p.get("VersionStage", "")
     version = version_of(secret, version_id, stage)
     if version is None:
@@ -157,7 +157,7 @@ async def batch_get_secret_value(call: Call, p: Params) -> Params:
             errors.append({"SecretId": one, "ErrorCode": code, "Message": text})
             continue
         call.authorise("secretsmanager:GetSecretValue", [secret.arn], policies=secret.policies)
-        call.authorise_decryption(f"alias/{secret.key_id or 'aws/secretsmanager'}")
+        call.authorise_decryption("alias/aws/secretsmanager")
         values.append(opened(secret, version))
     return {"SecretValues": values, "Errors": errors}
 

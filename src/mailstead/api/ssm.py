@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
 from mailstead.api.operation import Call, operation
@@ -39,6 +40,14 @@ def shown(parameter: Parameter, value: Value, *, decrypted: bool) -> Params:
     }
 
 
+def decrypted(call: Call, p: Params, values: Iterable[Value]) -> bool:
+    """Whether a call asks for encrypted values; Refused where its caller may not have them."""
+    wanted = bool(p.get("WithDecryption"))
+    if wanted and any(value.kind == "SecureString" for value in values):
+        call.authorise_decryption("alias/aws/ssm")
+    return wanted
+
+
 @operation("ssm", "PutParameter", resources=arns)
 async def put_parameter(call: Call, p: Params) -> Params:
     if p.get("Overwrite") and p.get("Tags"):
@@ -67,7 +76,7 @@ async def put_parameter(call: Call, p: Params) -> Params:
 @operation("ssm", "GetParameter", resources=arns)
 async def get_parameter(call: Call, p: Params) -> Params:
     parameter, value = await _selected(call, p["Name"])
-    return {"Parameter": shown(parameter, value, decrypted=bool(p.get("WithDecryption")))}
+    return {"Parameter": shown(parameter, value, decrypted=decrypted(call, p, [value]))}
 
 
 async def _selected(call: Call, name: str) -> tuple[Parameter, Value]:
@@ -96,7 +105,7 @@ async def get_parameters(call: Call, p: Params) -> Params:
         except NotFound:
             invalid.append(name)
             continue
-        found.append(shown(parameter, value, decrypted=bool(p.get("WithDecryption"))))
+        found.append(shown(parameter, value, decrypted=decrypted(call, p, [value])))
     return {"Parameters": found, "InvalidParameters": invalid}
 
 
@@ -106,9 +115,9 @@ async def get_parameters_by_path(call: Call, p: Params) -> Params:
     every = await parameters(call).listed(call.scope, path)
     found = [one for one in every if p.get("Recursive") or "/" not in one.name[len(path) :]]
     rows, token = _page(found, p)
-    decrypted = bool(p.get("WithDecryption"))
+    openly = decrypted(call, p, [one.newest for one in rows])
     return {
-        "Parameters": [shown(one, one.newest, decrypted=decrypted) for one in rows],
+        "Parameters": [shown(one, one.newest, decrypted=openly) for one in rows],
         "NextToken": token,
     }
 
@@ -165,14 +174,14 @@ def _described(parameter: Parameter) -> Params:
 @operation("ssm", "GetParameterHistory", resources=arns)
 async def get_parameter_history(call: Call, p: Params) -> Params:
     found = await parameters(call).require(call.scope, p["Name"])
-    decrypted = bool(p.get("WithDecryption"))
     rows, token = _page(list(found.versions), p)
+    openly = decrypted(call, p, rows)
     return {
         "Parameters": [
             {
                 **{
                     name: value
-                    for name, value in shown(found, one, decrypted=decrypted).items()
+                    for name, value in shown(found, one, decrypted=openly).items()
                     if name != "ARN"
                 },
                 "Description": one.description or None,
