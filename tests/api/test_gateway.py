@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import re
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import ModuleType
 from typing import Any
+from urllib.parse import urlencode
 
 import pytest
 from botocore.auth import SigV4Auth
@@ -428,3 +430,69 @@ def test_each_kind_has_a_row_in_each_door(name: str) -> None:
 def test_rows(service: str, error: Any, code: str, status: int) -> None:
     found = fault(MODELS[service], error)
     assert (found.code, found.status) == (code, status)
+
+
+def test_calls_that_overtake_each_other(door: Any) -> None:
+    """Terraform gives a role its policies side by side."""
+    door.client("iam").create_user(UserName="u")
+    document = json.dumps(
+        {"Version": "2012-10-17", "Statement": [{"Effect": "Deny", "Action": "*", "Resource": "*"}]}
+    )
+    calls = []
+    for number in range(10):
+        form = urlencode(
+            {
+                "Action": "PutUserPolicy",
+                "Version": "2010-05-08",
+                "UserName": "u",
+                "PolicyName": f"p{number}",
+                "PolicyDocument": document,
+            }
+        ).encode()
+        calls.append((signed("POST", V1, form, service="iam", headers=FORM), form))
+    scope = {
+        "type": "http", "scheme": "http", "method": "POST", "path": "/", "raw_path": b"/",
+        "query_string": b"", "client": ("127.0.0.1", 5),
+    }  # fmt: skip
+
+    async def one(headers: dict[str, str], body: bytes) -> int:
+        async def receive() -> dict[str, Any]:
+            return {"type": "http.request", "body": body}
+
+        async def send(message: dict[str, Any]) -> None:
+            sent.append(message)
+
+        sent: list[dict[str, Any]] = []
+        pairs = [(k.lower().encode(), v.encode()) for k, v in headers.items()]
+        await door.gateway({**scope, "headers": pairs}, receive, send)
+        return sent[0]["status"]
+
+    async def scene() -> list[int]:
+        async with asyncio.TaskGroup() as group:
+            tasks = [group.create_task(one(*call)) for call in calls]
+        return [task.result() for task in tasks]
+
+    assert door.run(scene()) == [200] * 10
+    assert len(door.client("iam").list_user_policies(UserName="u")["PolicyNames"]) == 10
+
+
+@pytest.mark.parametrize(("service", "status"), [("sesv2", 500), ("route53", 400)])
+def test_who_is_always_overtaken(tmp_path: Path, door: Any, service: str, status: int) -> None:
+    module = ModuleType("tests_overtaken")
+    tries: list[int] = []
+
+    async def overtaken(call: Call, p: dict[str, Any]) -> None:
+        tries.append(1)
+        raise Conflict("changed meanwhile", reason="stale")
+
+    overtaken.__module__ = module.__name__
+    name = "GetAccount" if service == "sesv2" else "GetHostedZoneCount"
+    module.handler = operation(service, name)(overtaken)  # type: ignore[attr-defined]
+    (tmp_path / "s").mkdir()
+    made = type(door)(tmp_path / "s", [module])
+    client = made.client(service)
+    with pytest.raises(ClientError) as caught:
+        client.get_account() if service == "sesv2" else client.get_hosted_zone_count()
+    assert caught.value.response["ResponseMetadata"]["HTTPStatusCode"] == status
+    assert len(tries) == (20 if service == "sesv2" else 1)
+    made.close()

@@ -19,7 +19,7 @@ from mailstead.api.errors import fault
 from mailstead.api.operation import Answered, Bound, Call, Operations, Ports
 from mailstead.api.signatures import Presented, check_time, present, signature_fault
 from mailstead.mail.credentials import Credential
-from mailstead.mail.errors import DomainError, Unavailable
+from mailstead.mail.errors import Conflict, DomainError, Unavailable
 from mailstead.mail.model import Scope
 from mailstead.mail.reception import is_loopback
 from mailstead.wire import sigv4
@@ -48,6 +48,10 @@ Arrive = Callable[[str, Scope], Awaitable[None]]
 """(service, account and region): prepares what a caller may expect to be there."""
 
 _BODILESS = frozenset({204, 304})
+_ONE_WRITE = frozenset({"iam", "secretsmanager", "ses", "sesv2", "ssm"})
+"""Services whose handlers keep what they do in one write, at their end: a handler that others
+overtook has kept nothing and is run again, as AWS serialises calls about one thing."""
+_TRIES = 20
 
 
 class FindKey(Protocol):
@@ -166,7 +170,7 @@ class Gateway:
         if self._arrive is not None:
             await self._arrive(service.name, call.scope)
         _authorise(bound, call, params)
-        result = await bound.handler(call, params)
+        result = await _handled(bound, call, params)
         if isinstance(result, Answered):
             response = codec.result(route.operation, result.result, request_id)
             return Response(result.status, response.headers, response.body)
@@ -240,6 +244,19 @@ def _authorise(bound: Bound, call: Call, params: dict[str, Any]) -> None:
         return
     resources = bound.resources(call, params) if bound.resources else ("*",)
     call.authorise(bound.action, resources)
+
+
+async def _handled(
+    bound: Bound, call: Call, params: dict[str, Any]
+) -> dict[str, Any] | Answered | None:
+    tries = _TRIES if bound.service in _ONE_WRITE else 1
+    for _ in range(tries - 1):
+        try:
+            return await bound.handler(call, params)
+        except Conflict as error:
+            if error.reason != "stale":
+                raise
+    return await bound.handler(call, params)
 
 
 def _same_token(held: str | None, presented: str | None) -> bool:

@@ -183,10 +183,11 @@ async def update_secret(call: Call, p: Params) -> Params:
         if name in p
     }
     value, version = given_value(p), None
-    if value is not None:
-        secret, version = await secrets(call).put(secret, value, p.get("ClientRequestToken", ""))
+    # The value comes last: done again, a change is the same, and another value is not.
     if changes:
         secret = await secrets(call).change(secret, **changes)
+    if value is not None:
+        secret, version = await secrets(call).put(secret, value, p.get("ClientRequestToken", ""))
     return named(secret, version)
 
 
