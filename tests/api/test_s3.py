@@ -88,6 +88,10 @@ def test_buckets_that_exist(s3door: Any, client: Any, bucket: str) -> None:
     client.create_bucket(Bucket=bucket)
     west = s3door.client("s3", region="eu-west-1")
     place = {"CreateBucketConfiguration": {"LocationConstraint": "EU"}}
+    west.create_bucket(Bucket="europe", ObjectOwnership="ObjectWriter", **place)
+    owned = s3door.run(s3door.buckets.require("europe"))
+    assert owned.owner == Scope(ACCOUNT, "eu-west-1")
+    assert "ObjectWriter" in owned.settings["ownership"]
     assert refused(west.create_bucket, Bucket=bucket, **place)[:2] == (
         "BucketAlreadyOwnedByYou",
         409,
@@ -501,6 +505,7 @@ def test_policies_of_buckets(s3door: Any, client: Any, bucket: str) -> None:
         ("{", "MalformedPolicy"),
         (allow("s3:*", Resource="arn:aws:s3:::bucket2/*"), "MalformedPolicy"),
         (allow("s3:*", Principal=None), "MalformedPolicy"),
+        (allow("s3:Get*", Resource=["arn:aws:s3:::bucket/" + "x" * 20_480]), "MalformedPolicy"),
         (allow("s3:" + "x" * 20_480), "MalformedPolicy"),
         (allow("s3:GetObject", Principal="*"), "AccessDenied"),
     ],

@@ -12,6 +12,7 @@ import pytest
 
 from mailstead.api.bucket_model import EVERYWHERE, NewObject, Part, Upload
 from mailstead.api.buckets import LARGEST
+from mailstead.api.uploads import Uploads
 from mailstead.mail.errors import Conflict, NotFound
 from support.refusal import refused
 
@@ -224,6 +225,22 @@ def test_a_bucket_that_goes_while_an_object_is_put(s3door: Any, client: Any) -> 
         s3door.run(buckets.put("bucket", "k", NewObject(b"1")))
     assert caught.value.resource == "bucket"
     assert s3door.run(buckets.object("bucket", "k")) is None
+
+
+@pytest.mark.parametrize("times", [1, 100])
+def test_parts_are_tried_again(s3door: Any, client: Any, times: int) -> None:
+    store, buckets = s3door.store, s3door.buckets
+    clock, dice = s3door.clock, s3door.ports.randomness
+    upload = s3door.run(Uploads(store, clock, dice, buckets).begin("bucket", "k", NewObject(b"")))
+    slow = Uploads(Overtaken(store, times), clock, dice, buckets)
+    if times == 1:
+        assert s3door.run(slow.put(upload, 1, b"x", {})).size == 1
+        return
+    with pytest.raises(Conflict):
+        s3door.run(slow.put(upload, 1, b"x", {}))
+    s3door.run(Uploads(store, clock, dice, buckets).end(upload))
+    with pytest.raises(NotFound):
+        s3door.run(Uploads(store, clock, dice, buckets).put(upload, 1, b"x", {}))
 
 
 def test_no_more_buckets_than_that(s3door: Any, client: Any, monkeypatch: Any) -> None:

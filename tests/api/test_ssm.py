@@ -12,6 +12,7 @@ from botocore.exceptions import ClientError
 
 from mailstead.api import iam as iam_handlers
 from mailstead.api import iam_policies, ssm
+from mailstead.wire.template import TemplateError
 
 
 def code(call: Any, **arguments: Any) -> str:
@@ -156,3 +157,76 @@ def test_who_may_not_decrypt(ssm_door: Any) -> None:
         (user.get_parameter_history, {"Name": "/s/hidden"}),
     ):
         assert code(call, **asked, **opened) == "AccessDeniedException"
+
+
+def test_filters(ssm_door: Any) -> None:
+    client = ssm_door.client("ssm")
+    for name in ("/x/a", "/x/y/b", "c"):
+        client.put_parameter(
+            Name=name, Value="v", Type="String", Tags=[{"Key": "k", "Value": name[-1]}]
+        )
+    client.put_parameter(Name="/x/s", Value="v", Type="SecureString")
+
+    def names(key: str, *values: str, option: str = "") -> list[str]:
+        wanted: dict[str, Any] = {"Key": key}
+        if values:
+            wanted["Values"] = list(values)
+        if option:
+            wanted["Option"] = option
+        found = client.describe_parameters(ParameterFilters=[wanted])["Parameters"]
+        return [one["Name"] for one in found]
+
+    assert names("Name", "c", "d") == ["c"]
+    assert names("Name", "/x/", option="BeginsWith") == ["/x/a", "/x/s", "/x/y/b"]
+    assert names("Name", "y", option="Contains") == ["/x/y/b"]
+    assert names("Type", "SecureString") == ["/x/s"]
+    assert names("Path", "/x") == ["/x/a", "/x/s"]
+    assert names("Path", "/x", option="Recursive") == ["/x/a", "/x/s", "/x/y/b"]
+    assert names("tag:k") == ["/x/a", "/x/y/b", "c"]
+    assert names("tag:k", "b") == ["/x/y/b"]
+    assert names("tag:other") == []
+    wrong = [{"Key": "KeyId", "Values": ["x"]}]
+    assert code(client.describe_parameters, ParameterFilters=wrong) == "ValidationException"
+    assert code(client.describe_parameters, NextToken="x") == "InvalidNextToken"
+
+
+def test_arns_of_others(ssm_door: Any) -> None:
+    client = ssm_door.client("ssm")
+    client.put_parameter(Name="/a/b", Value="v", Type="String")
+    arn = client.get_parameter(Name="/a/b")["Parameter"]["ARN"]
+    assert client.get_parameter(Name=arn)["Parameter"]["Value"] == "v"
+    for other in (arn.replace("111122223333", "999900001111"), arn.replace("east", "west")):
+        assert code(client.get_parameter, Name=other) == "ParameterNotFound"
+
+
+def test_other_refusals(ssm_door: Any) -> None:
+    client = ssm_door.client("ssm")
+    tags = [{"Key": "a", "Value": "1"}]
+    given = {"Name": "p", "Value": "x", "Type": "String"}
+    assert code(client.put_parameter, **given, Tags=tags, Overwrite=True) == "ValidationException"
+    client.put_parameter(**given)
+    wrong = {"ResourceType": "Document", "ResourceId": "p"}
+    assert code(client.list_tags_for_resource, **wrong) == "ValidationException"
+    many = [{"Key": f"k{number}", "Value": ""} for number in range(51)]
+    more = {"ResourceType": "Parameter", "ResourceId": "p", "Tags": many}
+    assert code(client.add_tags_to_resource, **more) in {
+        "ParameterLimitExceeded",
+        "ValidationException",
+    }
+
+
+def test_dynamic_references(ssm_door: Any) -> None:
+    client = ssm_door.client("ssm")
+    client.put_parameter(Name="/a", Value="1", Type="String")
+    client.put_parameter(Name="/a", Value="2", Overwrite=True)
+    client.put_parameter(Name="/s", Value="3", Type="SecureString")
+
+    def resolved(reference: str, *, secure: bool = False) -> str:
+        parameters = ssm_door.ports.parameters
+        return ssm_door.run(parameters.resolved(ssm_door.scope, reference, secure=secure))
+
+    assert [resolved("/a"), resolved("/a:1"), resolved("/s", secure=True)] == ["2", "1", "3"]
+    for reference, secure in (("/none", False), ("/a:9", False), ("/s", False), ("/a", True)):
+        with pytest.raises(TemplateError):
+            resolved(reference, secure=secure)
+    assert ssm_door.run(ssm_door.ports.parameters.values(ssm_door.scope)) == {"/a": "2"}

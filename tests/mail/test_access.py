@@ -396,3 +396,33 @@ def test_garbage_is_refused(value: Any) -> None:
 def test_variables() -> None:
     assert filled("${aws:a}-${aws:b}", {"aws:a": "1", "aws:b": ("2", "3")}) is None
     assert Condition("StringEquals", "a:b", ("${no:such}",)).holds({"a:b": "x"}) is False
+
+
+@pytest.mark.parametrize(
+    ("named", "limits", "allowed"),
+    [
+        ("role", (), True),
+        ("role", ("ses:*",), True),
+        ("role", ("iam:*",), False),
+        ("session", ("iam:*",), True),
+        ("other", (), False),
+    ],
+)
+def test_a_resources_policy_that_names_a_role(
+    named: str, limits: tuple[str, ...], allowed: bool
+) -> None:
+    """The role's ARN gives what the session's policies leave; the session's own gives all."""
+    arns = {
+        "role": f"arn:aws:iam::{ACCOUNT}:role/r",
+        "session": f"arn:aws:sts::{ACCOUNT}:assumed-role/r/s",
+        "other": f"arn:aws:iam::{ACCOUNT}:role/other",
+    }
+    principal = Principal(
+        ACCOUNT,
+        arns["session"],
+        session=tuple(parse_policy(document(rule(Action=action))) for action in limits),
+        role_arn=arns["role"],
+    )
+    own = parse_policy(document(rule(Principal={"AWS": arns[named]})), PolicyKind.RESOURCE)
+    decision = decide(principal, Request("ses:SendEmail", (IDENTITY,)), [own])
+    assert decision.allowed is allowed

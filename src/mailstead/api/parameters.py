@@ -184,10 +184,11 @@ class Parameters:
 
 
 def plain(scope: Scope, name: str) -> str:
-    """A parameter's name, where its ARN was given."""
-    if not name.startswith("arn:"):
+    """A parameter's name, where its ARN was given; another account's ARN is no name here."""
+    start = f"arn:aws:ssm:{scope.region}:{scope.account}:parameter"
+    if not name.startswith(start):
         return name
-    rest = name.partition(":parameter")[2]
+    rest = name.removeprefix(start)
     return rest if rest.count("/") > 1 else rest.removeprefix("/")
 
 

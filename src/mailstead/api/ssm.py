@@ -146,11 +146,17 @@ def _matches(parameter: Parameter, wanted: Params) -> bool:
         case "Type":
             return parameter.newest.kind in values
         case "Path":
-            return any(parameter.name.startswith(f"{value.rstrip('/')}/") for value in values)
+            return any(_below(parameter.name, value, option == "Recursive") for value in values)
         case key if str(key).startswith("tag:"):
-            return parameter.tags.get(str(key).removeprefix("tag:")) in (values or [None])
+            tag = parameter.tags.get(str(key).removeprefix("tag:"))
+            return tag is not None and (not values or tag in values)
         case key:
             raise Invalid(f"The filter key {key} is not served", resource="filter")
+
+
+def _below(name: str, path: str, recursive: bool) -> bool:
+    start = f"{path.rstrip('/')}/"
+    return name.startswith(start) and (recursive or "/" not in name[len(start) :])
 
 
 def _described(parameter: Parameter) -> Params:
