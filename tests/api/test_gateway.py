@@ -487,7 +487,7 @@ def test_who_is_always_overtaken(tmp_path: Path, door: Any, service: str, status
 
     overtaken.__module__ = module.__name__
     name = "GetAccount" if service == "sesv2" else "GetHostedZoneCount"
-    module.handler = operation(service, name)(overtaken)  # type: ignore[attr-defined]
+    vars(module)["handler"] = operation(service, name)(overtaken)
     (tmp_path / "s").mkdir()
     made = type(door)(tmp_path / "s", [module])
     client = made.client(service)

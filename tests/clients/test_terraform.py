@@ -78,7 +78,6 @@ def test_apply_plan_update_destroy(terraform: Terraform) -> None:
     server = terraform.server
     with smtplib.SMTP("127.0.0.1", server.ports["submission"][0], timeout=20) as client:
         context = ssl.create_default_context(cafile=server.facts["ca"])
-        client._host = "localhost"
         client.starttls(context=context)
         # The password is Terraform's own computation from the key's secret.
         client.login(found["username"]["value"], found["password"]["value"])

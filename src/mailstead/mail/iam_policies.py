@@ -95,13 +95,9 @@ def noun(holder: Holder) -> str:
 
 def written(holder: Holder) -> str:
     """The holder's name as it was given."""
-    match holder:
-        case User():
-            return holder.user_name
-        case Group():
-            return holder.group_name
-        case Role():
-            return holder.role_name
+    if isinstance(holder, User):
+        return holder.user_name
+    return holder.group_name if isinstance(holder, Group) else holder.role_name
 
 
 # Managed

@@ -29,7 +29,9 @@ def needs(template: Template, alive: Collection[str]) -> dict[str, frozenset[str
 def order(edges: Mapping[str, Collection[str]]) -> list[str]:
     """One order that respects the edges. TemplateError names the members of a cycle."""
     try:
-        return list(TopologicalSorter(edges).static_order())
+        # Sorted: what is free to come in any order comes in the same one every time.
+        known = {name: sorted(edges[name]) for name in sorted(edges)}
+        return list(TopologicalSorter(known).static_order())
     except CycleError as error:
         members = sorted(set(error.args[1]))
         raise TemplateError(
