@@ -74,7 +74,8 @@ class Cdk:
 
 
 @pytest.fixture(scope="module")
-def cdk(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cdk]:
+def app(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The app, with what its lock file names installed."""
     for command, package in (("npm", "npm"), ("dig", "bind9-dnsutils"), ("curl", "curl")):
         if shutil.which(command) is None:
             pytest.skip(f"no {command}: install the package {package}")
@@ -93,14 +94,26 @@ def cdk(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cdk]:
     )
     if installed.returncode:
         pytest.skip(f"npm can't install aws-cdk: {installed.stderr[-500:]}")
-    home = tmp_path_factory.mktemp("home")
-    server = start_server("--data", str(home / "mailstead"), "--account", ACCOUNT)
-    server.wait_for("subject=Welcome")
     launcher = folder / "mailstead"
     launcher.write_text(f'#!/bin/sh\nexec {sys.executable} -P -m mailstead "$@"\n')
     launcher.chmod(0o755)
-    yield Cdk(folder, server)
+    return folder
+
+
+@pytest.fixture
+def cdk(app: Path, tmp_path: Path) -> Iterator[Cdk]:
+    """The app and a new server; what CDK remembers of zones belongs to another."""
+    (app / "cdk.context.json").unlink(missing_ok=True)
+    server = start_server("--data", str(tmp_path / "mailstead"), "--account", ACCOUNT)
+    server.wait_for("subject=Welcome")
+    yield Cdk(app, server)
     end(server)
+
+
+def make_zone(cdk: Cdk) -> str:
+    """The zone that the app looks up, by its id."""
+    made = cdk.server.boto3("route53").create_hosted_zone(Name=DOMAIN, CallerReference="test")
+    return made["HostedZone"]["Id"]
 
 
 def blocks() -> list[str]:
@@ -155,7 +168,7 @@ def test_the_guides_walk(cdk: Cdk) -> None:
 @pytest.mark.long
 def test_a_record_in_the_way_fails_the_stack(cdk: Cdk) -> None:
     route53 = cdk.server.boto3("route53")
-    [zone] = route53.list_hosted_zones_by_name(DNSName=DOMAIN)["HostedZones"]
+    zone = make_zone(cdk)
     batch = {
         "Changes": [
             {
@@ -169,13 +182,13 @@ def test_a_record_in_the_way_fails_the_stack(cdk: Cdk) -> None:
             }
         ]
     }
-    route53.change_resource_record_sets(HostedZoneId=zone["Id"], ChangeBatch=batch)
+    route53.change_resource_record_sets(HostedZoneId=zone, ChangeBatch=batch)
     failed = cdk.cdk("deploy --require-approval never")
     assert failed.returncode == 1
     assert f"name='_dmarc.{DOMAIN}.', type='TXT'" in failed.stdout + failed.stderr
     assert cdk.status() == "ROLLBACK_COMPLETE"
     batch["Changes"][0]["Action"] = "DELETE"
-    route53.change_resource_record_sets(HostedZoneId=zone["Id"], ChangeBatch=batch)
+    route53.change_resource_record_sets(HostedZoneId=zone, ChangeBatch=batch)
     assert cdk.records() == {}
     again = cdk.cdk("deploy --require-approval never")
     assert again.returncode == 0, again.stderr[-2000:]
@@ -184,6 +197,7 @@ def test_a_record_in_the_way_fails_the_stack(cdk: Cdk) -> None:
 
 @pytest.mark.long
 def test_bootstrap_and_again(cdk: Cdk) -> None:
+    make_zone(cdk)
     where = f"aws://{ACCOUNT}/us-east-1"
     done = cdk.cdk(f"bootstrap {where}")
     assert done.returncode == 0, done.stderr[-3000:]
