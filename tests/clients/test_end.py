@@ -88,6 +88,9 @@ def test_the_facts_are_written_before_ready(start: Start, tmp_path: Path) -> Non
             socket.create_connection(("127.0.0.1", number), 5).close()
 
 
+@pytest.mark.skipif(
+    signal.getsignal(signal.SIGHUP) == signal.SIG_IGN, reason="started where a hang-up is ignored"
+)
 def test_a_hang_up_is_an_end(start: Start) -> None:
     server = start("--ephemeral", *WORDS)
     server.process.send_signal(signal.SIGHUP)
