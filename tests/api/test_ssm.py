@@ -230,3 +230,13 @@ def test_dynamic_references(ssm_door: Any) -> None:
         with pytest.raises(TemplateError):
             resolved(reference, secure=secure)
     assert ssm_door.run(ssm_door.ports.parameters.values(ssm_door.scope)) == {"/a": "2"}
+
+
+def test_a_pattern_that_would_never_end(ssm_door: Any) -> None:
+    client = ssm_door.client("ssm")
+    wanted = {"Name": "a", "Value": "a" * 4000 + "b", "Type": "String"}
+    ends = code(client.put_parameter, **wanted, AllowedPattern="(a+)+$")
+    assert ends == "ParameterPatternMismatchException"
+    assert (
+        code(client.put_parameter, **wanted, AllowedPattern="(") == "InvalidAllowedPatternException"
+    )

@@ -47,7 +47,7 @@ def test_kill_9_loses_no_acknowledged_message(start: Start, tmp_path: Path) -> N
         for thread in threads:
             thread.start()
         # Another moment of the work each round.
-        until(lambda: sum(map(len, accounts)) > 3 + 2 * round_)  # noqa: B023
+        until(lambda: sum(map(len, accounts)) > 3 + 2 * round_)  # noqa: B023 - ends within its round
         server.process.kill()
         server.process.wait(10)
         stop.set()

@@ -14,6 +14,7 @@ from typing import ClassVar
 from mailstead.mail.errors import Conflict, Invalid, Limit, NotFound
 from mailstead.mail.model import Scope, Secret
 from mailstead.mail.ports import Clock, Create, Remove, Replace, Store
+from mailstead.wire.patterns import matches_whole
 from mailstead.wire.template import TemplateError
 
 KINDS = ("String", "StringList", "SecureString")
@@ -201,8 +202,8 @@ def version_of(parameter: Parameter, version: str) -> Value | None:
 
 def _fits(pattern: str, value: str) -> bool:
     try:
-        return re.fullmatch(pattern, value) is not None
-    except re.error:
+        return matches_whole(pattern, value)
+    except ValueError:
         raise Invalid(
             f"The request does not meet the regular expression requirement: {pattern}",
             resource="pattern",

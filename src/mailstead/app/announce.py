@@ -123,7 +123,7 @@ class Announcer:
             event = {"event": "demo", "mailbox": address, "password": password}
             sys.stderr.write(json.dumps(event) + "\n")
         else:
-            print(f"  Mailbox   {address}   password {password}", flush=True)  # noqa: T201
+            print(f"  Mailbox   {address}   password {password}", flush=True)  # noqa: T201 - shown once
 
     def welcome(self, message_id: str, milliseconds: int) -> None:
         """What became of the first message."""
@@ -131,7 +131,7 @@ class Announcer:
             event = {"event": "welcome", "message_id": message_id, "milliseconds": milliseconds}
             sys.stderr.write(json.dumps(event) + "\n")
         else:
-            print(  # noqa: T201
+            print(  # noqa: T201 - the first screen's last line
                 f"  Welcome   accepted, signed, delivered 250, in the inbox after {milliseconds} ms"
                 f"   mailstead trace {message_id}",
                 flush=True,

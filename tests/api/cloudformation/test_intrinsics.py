@@ -174,6 +174,8 @@ def test_a_plan_refuses_before_anything_is_done(changes: dict[str, Any], words: 
         ({"Type": "AWS::SSM::Parameter::Value<List<String>>", "Default": "/v"}, None, ["9"]),
         ({"Type": "String", "AllowedValues": ["x"]}, "y", None),
         ({"Type": "String", "AllowedPattern": "[a-z]+"}, "9", None),
+        ({"Type": "String", "AllowedPattern": "(a+)+$"}, "a" * 4000 + "b", None),
+        ({"Type": "String", "AllowedPattern": "("}, "9", None),
         ({"Type": "String", "MinLength": "2"}, "x", None),
         ({"Type": "String", "MaxLength": 2}, "xxx", None),
         ({"Type": "Number", "MinValue": 2}, "1", None),

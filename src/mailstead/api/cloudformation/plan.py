@@ -6,7 +6,6 @@ types and properties, missing parameters, cycles, failing rules.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any, cast
@@ -15,6 +14,7 @@ from mailstead.api.cloudformation import graph
 from mailstead.api.cloudformation.intrinsics import Attributes, Evaluator
 from mailstead.api.cloudformation.resources import Registry, Schema
 from mailstead.mail.model import Scope
+from mailstead.wire.patterns import matches_whole
 from mailstead.wire.template import Template, TemplateError, parse_template
 
 INERT = "AWS::CDK::Metadata"
@@ -134,9 +134,16 @@ def _parameter(name: str, declared: Mapping[str, Any], value: Any, ssm: Mapping[
     return text
 
 
+def _fits(name: str, pattern: str, text: str) -> bool:
+    try:
+        return matches_whole(pattern, text)
+    except ValueError as error:
+        raise TemplateError(f"Parameter '{name}' AllowedPattern: {error}") from None
+
+
 def _check_constraints(name: str, declared: Mapping[str, Any], text: str, kind: str) -> None:
     pattern = declared.get("AllowedPattern")
-    if pattern is not None and not re.fullmatch(str(pattern), text):
+    if pattern is not None and not _fits(name, str(pattern), text):
         raise TemplateError(
             f"Parameter {name} failed to satisfy constraint: "
             + str(declared.get("ConstraintDescription") or f"must match pattern {pattern}")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from typing import ClassVar
 
 from mailstead.api.cloudformation.resources import (
@@ -35,7 +36,7 @@ _KEY = (
 )
 
 
-class _Recorded:
+class _Recorded(ABC):
     """What the stack keeps is all there is."""
 
     schema: ClassVar[Schema]
@@ -55,8 +56,9 @@ class _Recorded:
     async def update(self, at: Context, physical_id: str, old: Properties, new: Properties) -> Made:
         return self.made(at, physical_id, new)
 
+    @abstractmethod
     def made(self, at: Context, name: str, given: Properties) -> Made:
-        raise NotImplementedError
+        """What it gives to Ref and GetAtt."""
 
 
 class EcrRepository(_Recorded):
