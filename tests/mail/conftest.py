@@ -1,5 +1,6 @@
 """Worlds for tests; each is closed when its test ends."""
 
+import asyncio
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -8,6 +9,7 @@ import pytest
 
 from support.post import Post
 from support.world import World
+from support.zones import Scene, opened
 
 
 @pytest.fixture
@@ -36,3 +38,17 @@ def world(new_world: Callable[..., World]) -> World:
 def post(world: World) -> Post:
     """A world with mailboxes, in capture mode."""
     return Post(world)
+
+
+@pytest.fixture
+def with_zones(tmp_path: Path) -> Callable[[Scene], None]:
+    """Run a coroutine function on the zones of a fresh store, or of the same one again."""
+
+    def run(scene: Scene) -> None:
+        async def whole() -> None:
+            async with opened(tmp_path) as zones:
+                await scene(zones)
+
+        asyncio.run(whole())
+
+    return run

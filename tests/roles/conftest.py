@@ -56,3 +56,11 @@ def contexts(tmp_path_factory: pytest.TempPathFactory) -> tuple[Any, Any]:
 
     keys = KeyFolder(folder, write, ec_key)
     return server_context(keys, "", ("localhost", "127.0.0.1"), 1_760_000_000_000), client_context()
+
+
+@pytest.fixture
+def hosting(post: Post) -> Post:
+    """example.test with a mailbox."""
+    post.host("example.test")
+    post.mailbox("you@example.test")
+    return post

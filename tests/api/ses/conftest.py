@@ -29,3 +29,11 @@ def new_world(tmp_path: Path) -> Iterator[Callable[..., World]]:
 def world(new_world: Callable[..., World]) -> World:
     """A world with Amazon's names, in the sandbox."""
     return new_world()
+
+
+@pytest.fixture
+def sender(world: World) -> World:
+    """Production access and a verified example.com."""
+    world.production()
+    world.verified("example.com")
+    return world

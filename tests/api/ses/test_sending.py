@@ -4,18 +4,16 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable
 from typing import Any
 
 import pytest
 
-from mailstead.mail.model import MailFrom, Scope
+from mailstead.mail.model import Scope
 from mailstead.wire.dkim import Unsigned, sign
 from mailstead.wire.dkim_key import load_private_key
-from support.world import ACCOUNT, ROOT, SCOPE, World, rsa_key
+from support.sending import SIMPLE, raw, v1, v2
+from support.world import ACCOUNT, World, rsa_key
 
-SUBJECT, BODY = {"Data": "Hello"}, {"Text": {"Data": "Hi"}}
-SIMPLE = {"Simple": {"Subject": SUBJECT, "Body": BODY}}
 ADDRESS_TEXTS = [
     ("ab", "Missing final '@domain'"),
     ("@example.com", "Missing local name"),
@@ -34,29 +32,6 @@ ADDRESS_TEXTS = [
         "Address length is more than 320 characters long: '" + "n" * 320 + " <a@example.com>'.",
     ),
 ]
-
-
-@pytest.fixture
-def sender(world: World) -> World:
-    """Production access and a verified example.com."""
-    world.production()
-    world.verified("example.com")
-    return world
-
-
-def v1(to: str = "b@example.com", source: str = "a@example.com", **more: Any) -> dict[str, Any]:
-    destination = {"ToAddresses": [to]}
-    message = {"Subject": SUBJECT, "Body": BODY}
-    return {"Source": source, "Destination": destination, "Message": message, **more}
-
-
-def v2(to: str = "b@example.com", source: str = "a@example.com", **more: Any) -> dict[str, Any]:
-    destination = {"ToAddresses": [to]}
-    return {"FromEmailAddress": source, "Destination": destination, "Content": SIMPLE, **more}
-
-
-def raw(text: str, **more: Any) -> dict[str, Any]:
-    return {"RawMessage": {"Data": text.encode()}, **more}
 
 
 # Addresses
@@ -413,224 +388,3 @@ def test_content_is_one_of_three(sender: World) -> None:
     both = {**SIMPLE, "Raw": {"Data": b"x"}}
     for content in (both, {}):
         assert sender.refused(2, "SendEmail", **v2(Content=content))[0] == "BadRequestException"
-
-
-# Configuration sets, pause, MAIL FROM, limits
-
-
-def test_an_unknown_configuration_set(sender: World) -> None:
-    text = "Configuration set <x> does not exist."
-    found = sender.refused(1, "SendEmail", **v1(ConfigurationSetName="x"))
-    assert found == ("ConfigurationSetDoesNotExist", text)
-    reply = sender.call("sesv2", "SendEmail", v2(ConfigurationSetName="x"))
-    assert (reply.status, reply.error) == (404, ("NotFoundException", text))
-    header = "From: a@example.com\nX-SES-CONFIGURATION-SET: h\nTo: b@example.com\n\nx"
-    assert sender.refused(1, "SendRawEmail", **raw(header))[1] == text.replace("x>", "h>")
-    found = sender.refused(1, "SendRawEmail", **raw(header, ConfigurationSetName="x"))
-    assert found[1] == text
-
-
-def test_a_paused_account(sender: World) -> None:
-    region = Scope(ACCOUNT, "eu-west-1")
-    sender.production(region)
-    sender.verified("example.com", region)
-    sender.v2("PutAccountSendingAttributes")
-    text = "Email sending has been disabled."
-    assert sender.refused(1, "SendEmail", **v1()) == ("AccountSendingPausedException", text)
-    assert sender.refused(2, "SendEmail", **v2("a b")) == ("SendingPausedException", text)
-    assert sender.mail() == []
-    sender.v2("SendEmail", region="eu-west-1", **v2())
-
-
-@pytest.mark.parametrize("reject", [True, False])
-def test_mail_from_without_its_mx(sender: World, reject: bool) -> None:
-    behaviour = "REJECT_MESSAGE" if reject else "USE_DEFAULT_VALUE"
-    sender.v2(
-        "PutEmailIdentityMailFromAttributes",
-        EmailIdentity="example.com",
-        MailFromDomain="bounce.example.com",
-        BehaviorOnMxFailure=behaviour,
-    )
-    if reject:
-        text = "DNS setup for MAIL FROM domain is invalid."
-        code = "MailFromDomainNotVerifiedException"
-        assert sender.refused(2, "SendEmail", **v2()) == (code, text)
-        assert sender.refused(1, "SendEmail", **v1()) == (code, text)
-    else:
-        sender.v2("SendEmail", **v2())
-        assert sender.mail()[0].message.mail_from == "amazonses.com"
-    sender.dns.records["bounce.example.com", "MX"] = (
-        (10, "feedback-smtp.us-east-1.amazonses.com"),
-    )
-    identity = sender.look("example.com")
-    assert isinstance(identity.mail_from, MailFrom)
-    sender.v2("SendEmail", **v2())
-    assert sender.mail()[-1].message.mail_from == "bounce.example.com"
-    del sender.dns.records["bounce.example.com", "MX"]
-    sender.look("example.com")
-    assert sender.call("sesv2", "SendEmail", v2()).status == (400 if reject else 200)
-
-
-def test_the_daily_quota_counts_recipients_but_not_the_simulators(sender: World) -> None:
-    sender.production(daily_quota=3, max_rate=100)
-    sender.v2("SendEmail", **v2("success@simulator.amazonses.com"))
-    two = {"ToAddresses": ["b@example.com", "c@example.com", "b@EXAMPLE.com"]}
-    sender.v2("SendEmail", **{**v2(), "Destination": two})
-    assert sender.v1("GetSendQuota")["SentLast24Hours"] == 2
-    text = "Daily message quota exceeded."
-    assert sender.refused(1, "SendEmail", **{**v1(), "Destination": two}) == ("Throttling", text)
-    reply = sender.call("sesv2", "SendEmail", {**v2(), "Destination": two})
-    assert (reply.status, reply.error) == (400, ("LimitExceededException", text))
-    sender.v2("SendEmail", **v2("success@simulator.amazonses.com"))
-    sender.v2("SendEmail", **v2())
-    sender.clock.time += 24 * 3_600_000 + 60_000
-    assert sender.v1("GetSendQuota")["SentLast24Hours"] == 0
-    sender.v2("SendEmail", **v2())
-
-
-def test_the_rate_counts_the_simulator_too(sender: World) -> None:
-    sender.production(max_rate=1)
-    ten = {"ToAddresses": [f"success+{n}@simulator.amazonses.com" for n in range(11)]}
-    sender.v2("SendEmail", **{**v2(), "Destination": ten})
-    text = "Maximum sending rate exceeded."
-    assert sender.refused(1, "SendEmail", **v1()) == ("Throttling", text)
-    reply = sender.call("sesv2", "SendEmail", v2())
-    assert (reply.status, reply.error) == (429, ("TooManyRequestsException", text))
-    sender.clock.seconds += 2
-    sender.v2("SendEmail", **v2())
-
-
-# IAM
-
-POLICY = '{"Statement": [{"Effect": "Allow", "Action": "%s", "Resource": "%s"}]}'
-ARN = f"arn:aws:ses:us-east-1:{ACCOUNT}:identity/"
-
-
-def test_a_denied_send_in_ses_own_words(sender: World) -> None:
-    key = sender.user("ann", POLICY % ("ses:GetAccount", "*"))
-    text = (
-        f"User `arn:aws:iam::{ACCOUNT}:user/ann' is not authorized to perform `ses:SendEmail' "
-        f"on resource `{ARN}example.com'"
-    )
-    assert sender.refused(1, "SendEmail", key=key, **v1()) == ("AccessDenied", text)
-    reply = sender.call("sesv2", "SendEmail", v2(key=key))
-    assert (reply.status, reply.error) == (403, ("AccessDeniedException", text))
-    sender.v2("PutAccountSendingAttributes")
-    assert sender.refused(1, "SendEmail", key=key, **v1())[0] == "AccessDenied"
-    found = sender.refused(1, "SendEmail", key=key, **v1(source="x@Other.test"))
-    assert f"{ARN}x@other.test'" in found[1]
-
-
-def test_raw_content_needs_the_right_to_send_raw(sender: World) -> None:
-    key = sender.user("ann", POLICY % ("ses:SendEmail", "*"))
-    content = {"Raw": {"Data": b"From: a@example.com\nTo: b@example.com\n\nx"}}
-    sender.v2("SendEmail", key=key, **v2())
-    _, text = sender.refused(2, "SendEmail", key=key, Content=content)
-    assert "`ses:SendRawEmail'" in text
-
-
-def test_every_sender_and_the_configuration_set_are_asked_about(sender: World) -> None:
-    sender.verified("other.test")
-    key = sender.user("ann", POLICY % ("ses:*", ARN + "example.com"))
-    sender.v2("SendEmail", key=key, **v2())
-    message = "From: a@example.com\nTo: b@example.com\n\nx"
-    found = sender.refused(1, "SendRawEmail", key=key, **raw(message, Source="s@other.test"))
-    assert f"{ARN}other.test'" in found[1]
-    found = sender.refused(2, "SendEmail", key=key, **v2(ConfigurationSetName="c"))
-    assert f"arn:aws:ses:us-east-1:{ACCOUNT}:configuration-set/c'" in found[1]
-
-
-def test_in_the_sandbox_recipients_are_asked_about_too(world: World) -> None:
-    world.verified("example.com")
-    world.verified("b@friend.test")
-    key = world.user("ann", POLICY % ("ses:*", ARN + "example.com"))
-    found = world.refused(2, "SendEmail", key=key, **v2("b@friend.test"))
-    assert f"{ARN}b@friend.test'" in found[1]
-    world.v2("SendEmail", key=key, **v2("success@simulator.amazonses.com"))
-    world.production()
-    world.v2("SendEmail", key=key, **v2("b@friend.test"))
-
-
-CONDITION = (
-    '{"Statement": [{"Effect": "Allow", "Action": "ses:SendEmail", "Resource": "*", "Condition": '
-    '{"StringEquals": {"ses:FromAddress": "a@example.com", "ses:FromDisplayName": "Ann", '
-    '"ses:ApiVersion": "2", "ses:FeedbackAddress": "f@example.com"}, '
-    '"ForAllValues:StringLike": {"ses:Recipients": "*@x.test"}}}]}'
-)
-
-
-def test_condition_keys(sender: World) -> None:
-    key = sender.user("ann", CONDITION)
-    good: dict[str, Any] = {
-        "source": "Ann <a@example.com>",
-        "to": "b@x.test",
-        "FeedbackForwardingEmailAddress": "f@example.com",
-    }
-    sender.v2("SendEmail", key=key, **v2(**good))
-    for change in (
-        {"source": "a@example.com"},
-        {"source": "Ann <b@example.com>"},
-        {"to": "b@y.test"},
-        {"FeedbackForwardingEmailAddress": "g@example.com"},
-    ):
-        found = sender.refused(2, "SendEmail", key=key, **v2(**{**good, **change}))
-        assert found[0] == "AccessDeniedException"
-
-
-@pytest.fixture
-def delegated(sender: World) -> Callable[[str], None]:
-    """Puts a sending authorisation policy of an effect on example.com."""
-
-    def put(effect: str) -> None:
-        statement = {
-            "Effect": effect,
-            "Principal": {"AWS": f"arn:aws:iam::{ACCOUNT}:user/ann"},
-            "Action": "ses:SendEmail",
-            "Resource": ARN + "example.com",
-        }
-        policy = json.dumps({"Version": "2012-10-17", "Statement": [statement]})
-        sender.v1("PutIdentityPolicy", Identity="example.com", PolicyName="p", Policy=policy)
-
-    return put
-
-
-def test_the_policy_of_the_identity_in_the_arn_counts(
-    sender: World, delegated: Callable[[str], None]
-) -> None:
-    delegated("Allow")
-    key = sender.user("ann", POLICY % ("ses:GetAccount", "*"))
-    sender.v1("SendEmail", key=key, **v1(SourceArn=ARN + "example.com"))
-    sender.v2("SendEmail", key=key, **v2(FromEmailAddressIdentityArn=ARN + "example.com"))
-    assert sender.refused(1, "SendEmail", key=key, **v1())[0] == "AccessDenied"
-
-
-def test_a_policy_of_an_identity_can_deny(sender: World, delegated: Callable[[str], None]) -> None:
-    delegated("Deny")
-    key = sender.user("ann", POLICY % ("ses:*", "*"))
-    sender.v1("SendEmail", key=key, **v1())
-    found = sender.refused(1, "SendEmail", key=key, **v1(SourceArn=ARN + "example.com"))
-    assert found[0] == "AccessDenied"
-
-
-def test_an_arn_must_cover_the_sender(sender: World) -> None:
-    sender.verified("other.test")
-    for arn in (ARN + "other.test", ARN + "nobody.test", "nonsense"):
-        code, text = sender.refused(1, "SendEmail", **v1(SourceArn=arn))
-        assert code == "MessageRejected"
-        assert text.endswith(": a@example.com")
-
-
-def test_an_arn_in_a_header(sender: World) -> None:
-    header = f"X-SES-SOURCE-ARN: {ARN}nobody.test\nX-SES-FROM-ARN: {ARN}example.com\n"
-    message = f"From: a@example.com\n{header}To: b@example.com\n\nx"
-    assert sender.refused(1, "SendRawEmail", **raw(message))[0] == "MessageRejected"
-    sender.v1("SendRawEmail", **raw(message, SourceArn=ARN + "example.com"))
-    assert b"ARN" not in sender.body(sender.mail()[0])
-    sender.verified("b@example.com")
-    found = sender.v1("SendEmail", **v1(source="b@example.com", SourceArn=ARN + "example.com"))
-    assert found["MessageId"]
-
-
-def test_the_root_user_may_send(sender: World) -> None:
-    assert sender.v1("SendEmail", key=ROOT, **v1())["MessageId"]
-    assert sender.mail()[0].message.scope == SCOPE

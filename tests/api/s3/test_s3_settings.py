@@ -9,12 +9,7 @@ import pytest
 from mailstead.api.s3_settings import SETTINGS
 from support.refusal import refused
 
-
-@pytest.fixture
-def client(s3door: Any) -> Any:
-    made = s3door.client("s3")
-    made.create_bucket(Bucket="bucket")
-    return made
+pytestmark = pytest.mark.usefixtures("bucket")
 
 
 def answer(found: dict[str, Any]) -> dict[str, Any]:

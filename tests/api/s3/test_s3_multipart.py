@@ -20,11 +20,7 @@ FIRST = b"a" * (5 * 1024 * 1024)
 HERE = {"Bucket": "bucket", "Key": "k"}
 
 
-@pytest.fixture
-def client(s3door: Any) -> Any:
-    made = s3door.client("s3")
-    made.create_bucket(Bucket="bucket")
-    return made
+pytestmark = pytest.mark.usefixtures("bucket")
 
 
 def begun(client: Any, **more: Any) -> dict[str, Any]:

@@ -30,11 +30,7 @@ BODY = b"0123456789" * 10
 CRC32 = base64.b64encode(zlib.crc32(BODY).to_bytes(4, "big")).decode()
 
 
-@pytest.fixture
-def client(s3door: Any) -> Any:
-    made = s3door.client("s3")
-    made.create_bucket(Bucket="bucket")
-    return made
+pytestmark = pytest.mark.usefixtures("bucket")
 
 
 class Unhashed(S3SigV4Auth):
