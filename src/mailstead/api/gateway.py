@@ -17,9 +17,10 @@ from typing import Any, Protocol
 
 from mailstead.api.errors import fault
 from mailstead.api.operation import Answered, Bound, Call, Operations, Ports
+from mailstead.api.overtaken import TRIES, patiently
 from mailstead.api.signatures import Presented, check_time, present, signature_fault
 from mailstead.mail.credentials import Credential
-from mailstead.mail.errors import Conflict, DomainError, Unavailable
+from mailstead.mail.errors import DomainError, Unavailable
 from mailstead.mail.model import Scope
 from mailstead.mail.reception import is_loopback
 from mailstead.wire import sigv4
@@ -51,7 +52,6 @@ _BODILESS = frozenset({204, 304})
 _ONE_WRITE = frozenset({"iam", "secretsmanager", "ses", "sesv2", "ssm"})
 """Services whose handlers keep what they do in one write, at their end: a handler that others
 overtook has kept nothing and is run again, as AWS serialises calls about one thing."""
-_TRIES = 20
 
 
 class FindKey(Protocol):
@@ -249,14 +249,8 @@ def _authorise(bound: Bound, call: Call, params: dict[str, Any]) -> None:
 async def _handled(
     bound: Bound, call: Call, params: dict[str, Any]
 ) -> dict[str, Any] | Answered | None:
-    tries = _TRIES if bound.service in _ONE_WRITE else 1
-    for _ in range(tries - 1):
-        try:
-            return await bound.handler(call, params)
-        except Conflict as error:
-            if error.reason != "stale":
-                raise
-    return await bound.handler(call, params)
+    tries = TRIES if bound.service in _ONE_WRITE else 1
+    return await patiently(lambda: bound.handler(call, params), tries)
 
 
 def _same_token(held: str | None, presented: str | None) -> bool:

@@ -12,7 +12,8 @@ import re
 from collections.abc import Callable, Mapping
 from typing import Any, NoReturn
 
-from mailstead.wire.aws_constraints import SCALARS, list_check, map_check
+from mailstead.wire.aws_constraints import list_check, map_check
+from mailstead.wire.aws_decoders import Decoders
 from mailstead.wire.aws_model import Path, Problems, Shape
 from mailstead.wire.aws_scalars import (
     NULL,
@@ -54,38 +55,8 @@ def write(value: Any) -> bytes:
     return json.dumps(value, separators=(",", ":")).encode()
 
 
-class JsonDecoders:
-    """Decoders of a service's shapes, made when first asked for."""
-
-    def __init__(self, shapes: Mapping[str, Shape]) -> None:
-        self._shapes = shapes
-        self._made: dict[str, FromJson] = {}
-
-    def of(self, name: str) -> FromJson:
-        """The decoder of the shape with this name."""
-        if name in self._made:
-            return self._made[name]
-        self._made[name] = self._later(name)
-        shape = self._shapes[name]
-        match shape["type"]:
-            case "structure":
-                made = self.structure(shape, shape["members"])
-            case "list":
-                made = self._list(shape)
-            case "map":
-                made = self._map(shape)
-            case _:
-                made = from_json(shape)
-        self._made[name] = made
-        return made
-
-    def _later(self, name: str) -> FromJson:
-        """What a shape inside itself finds: it looks for the decoder when it is called."""
-
-        def decode(value: Any, path: Path, problems: Problems) -> Any:
-            return self._made[name](value, path, problems)
-
-        return decode
+class JsonDecoders(Decoders[Any]):
+    """Decoders from JSON values."""
 
     def structure(self, shape: Shape, members: Mapping[str, Shape]) -> FromJson:
         """A decoder of these members of a structure; required ones among them must be there."""
@@ -111,10 +82,8 @@ class JsonDecoders:
 
         return decode
 
-    def _inside(self, name: str) -> FromJson:
-        """The decoder of a list's or map's members, whose checks are the list's."""
-        shape = self._shapes[name]
-        return from_json(shape, checked=False) if shape["type"] in SCALARS else self.of(name)
+    def _scalar(self, shape: Shape, *, checked: bool) -> FromJson:
+        return from_json(shape, checked=checked)
 
     def _list(self, shape: Shape) -> FromJson:
         inner = self._inside(shape["member"]["shape"])

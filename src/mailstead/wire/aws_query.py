@@ -11,7 +11,8 @@ from collections.abc import Callable, Mapping
 from typing import Any
 from urllib.parse import unquote
 
-from mailstead.wire.aws_constraints import SCALARS, list_check, map_check
+from mailstead.wire.aws_constraints import list_check, map_check
+from mailstead.wire.aws_decoders import Decoders
 from mailstead.wire.aws_model import Path, Problems, Shape
 from mailstead.wire.aws_scalars import NULL, from_text, malformed
 
@@ -79,49 +80,15 @@ def tree(form: list[tuple[str, str]]) -> dict[str, Node]:
     return root
 
 
-class QueryDecoders:
-    """Decoders of a service's shapes from trees, made when first asked for."""
+class QueryDecoders(Decoders[Node]):
+    """Decoders from trees of a form's fields."""
 
-    def __init__(self, shapes: Mapping[str, Shape]) -> None:
-        self._shapes = shapes
-        self._made: dict[str, FromNode] = {}
-
-    def of(self, name: str) -> FromNode:
-        """The decoder of the shape with this name."""
-        if name in self._made:
-            return self._made[name]
-        self._made[name] = self._later(name)
-        shape = self._shapes[name]
-        match shape["type"]:
-            case "structure":
-                made = self._structure(shape)
-            case "list":
-                made = self._list(shape)
-            case "map":
-                made = self._map(shape)
-            case _:
-                made = _leaf(shape, checked=True)
-        self._made[name] = made
-        return made
-
-    def _later(self, name: str) -> FromNode:
-        """What a shape inside itself finds: it looks for the decoder when it is called."""
-
-        def decode(node: Node, path: Path, problems: Problems) -> Any:
-            return self._made[name](node, path, problems)
-
-        return decode
-
-    def _inside(self, name: str) -> FromNode:
-        shape = self._shapes[name]
-        return _leaf(shape, checked=False) if shape["type"] in SCALARS else self.of(name)
-
-    def _structure(self, shape: Shape) -> FromNode:
+    def structure(self, shape: Shape, members: Mapping[str, Shape]) -> FromNode:
         known: dict[str, tuple[str, FromNode]] = {
             part.get("locationName", name): (name, self.of(part["shape"]))
-            for name, part in shape["members"].items()
+            for name, part in members.items()
         }
-        required: list[str] = shape.get("required", [])
+        required = [name for name in shape.get("required", ()) if name in members]
         find = known.get
 
         def decode(node: Node, path: Path, problems: Problems) -> dict[str, Any]:
@@ -136,6 +103,9 @@ class QueryDecoders:
             return out
 
         return decode
+
+    def _scalar(self, shape: Shape, *, checked: bool) -> FromNode:
+        return _leaf(shape, checked=checked)
 
     def _list(self, shape: Shape) -> FromNode:
         member = shape["member"]

@@ -13,7 +13,8 @@ from dataclasses import dataclass, field
 from typing import Any, NoReturn
 from xml.parsers import expat
 
-from mailstead.wire.aws_constraints import SCALARS, list_check, map_check
+from mailstead.wire.aws_constraints import list_check, map_check
+from mailstead.wire.aws_decoders import Decoders
 from mailstead.wire.aws_model import Path, Problems, Shape
 from mailstead.wire.aws_scalars import NULL, from_text, malformed, to_text
 
@@ -93,38 +94,8 @@ FromElement = Callable[[Element, Path, Problems], Any]
 FromElements = Callable[[list[Element], Path, Problems], list[Any]]
 
 
-class XmlDecoders:
-    """Decoders of a service's shapes from elements, made when first asked for."""
-
-    def __init__(self, shapes: Mapping[str, Shape]) -> None:
-        self._shapes = shapes
-        self._made: dict[str, FromElement] = {}
-
-    def of(self, name: str) -> FromElement:
-        """The decoder of the shape with this name (lists: of the element around the items)."""
-        if name in self._made:
-            return self._made[name]
-        self._made[name] = self._later(name)
-        shape = self._shapes[name]
-        match shape["type"]:
-            case "structure":
-                made = self.structure(shape, shape["members"])
-            case "list":
-                made = _below(shape["member"].get("locationName", "member"), self.items(shape))
-            case "map":
-                made = self._map(shape)
-            case _:
-                made = _text(shape, checked=True)
-        self._made[name] = made
-        return made
-
-    def _later(self, name: str) -> FromElement:
-        """What a shape inside itself finds: it looks for the decoder when it is called."""
-
-        def decode(value: Element, path: Path, problems: Problems) -> Any:
-            return self._made[name](value, path, problems)
-
-        return decode
+class XmlDecoders(Decoders[Element]):
+    """Decoders from elements; a list's takes the element around the items."""
 
     def items(self, shape: Shape) -> FromElements:
         """The decoder of a list's items."""
@@ -142,9 +113,11 @@ class XmlDecoders:
 
         return decode
 
-    def _inside(self, name: str) -> FromElement:
-        shape = self._shapes[name]
-        return _text(shape, checked=False) if shape["type"] in SCALARS else self.of(name)
+    def _scalar(self, shape: Shape, *, checked: bool) -> FromElement:
+        return _text(shape, checked=checked)
+
+    def _list(self, shape: Shape) -> FromElement:
+        return _below(shape["member"].get("locationName", "member"), self.items(shape))
 
     def _map(self, shape: Shape) -> FromElement:
         key, value = shape["key"], shape["value"]

@@ -4,6 +4,7 @@ from typing import Any
 
 import pytest
 
+from mailstead.api.overtaken import TRIES
 from mailstead.mail.errors import Conflict, DomainError, Invalid, Refused
 from support.stacks import Crash, StackWorld
 
@@ -161,10 +162,10 @@ Resources:
 
 def test_who_was_overtaken_tries_again(at: StackWorld) -> None:
     stack = at.create(TWO)
-    at.box.overtaken = 10
+    at.box.overtaken = TRIES
     failed = at.delete(stack)
     assert failed.status == "DELETE_FAILED"
-    at.box.overtaken = 9
+    at.box.overtaken = TRIES - 1
     assert at.delete(failed).status == "DELETE_COMPLETE"
     assert at.box.toys == {}
 

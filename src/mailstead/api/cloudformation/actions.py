@@ -9,7 +9,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, replace
-from typing import Any, TypeVar
+from typing import Any
 
 from mailstead.api.cloudformation.dynamic import Resolve
 from mailstead.api.cloudformation.intrinsics import Attributes
@@ -23,15 +23,13 @@ from mailstead.api.cloudformation.resources import (
     ResourceType,
     changed,
 )
-from mailstead.mail.errors import Conflict, DomainError
+from mailstead.api.overtaken import patiently
+from mailstead.mail.errors import DomainError
 from mailstead.wire.template import Declared, TemplateError
 
 log = logging.getLogger("mailstead.cloudformation")
 
-T = TypeVar("T")
 RETAINING = ("Retain", "RetainExceptOnCreate")
-TRIES = 10
-"""How often an action is done again that others overtook, as the verifier may."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -376,14 +374,3 @@ class Actions:
 
 def _before(record: StackResource) -> Before:
     return Before(record.physical_id, record.type, record.properties, record.attributes)
-
-
-async def patiently(act: Callable[[], Awaitable[T]]) -> T:
-    """Do something, and again where somebody else changed the same in between."""
-    for _ in range(TRIES - 1):
-        try:
-            return await act()
-        except Conflict as error:
-            if error.reason != "stale":
-                raise
-    return await act()
