@@ -22,6 +22,7 @@ from mailstead.api.cloudformation.resources import (
     Registry,
     ResourceType,
     changed,
+    check_values,
 )
 from mailstead.api.overtaken import patiently
 from mailstead.mail.errors import DomainError
@@ -158,6 +159,7 @@ class Actions:
                 return Made(record.physical_id)
             context = await self.context(stack, record.logical_id)
             given = await self.resolve(stack.scope, opened(record.properties))
+            check_values(kind.schema, given)
             at = replace(context, resuming=resuming, importing=record.adopted)
             return await kind.create(at, record.physical_id, given)
 
@@ -174,12 +176,10 @@ class Actions:
             kind = self._kind(record)
             assert record.before is not None
             context = await self.context(stack, record.logical_id)
-            return await kind.update(
-                context,
-                record.physical_id,
-                opened(record.before.properties),
-                await self.resolve(stack.scope, opened(record.properties)),
-            )
+            given = await self.resolve(stack.scope, opened(record.properties))
+            check_values(kind.schema, given)
+            old = opened(record.before.properties)
+            return await kind.update(context, record.physical_id, old, given)
 
         await self._act(stack, record, "UPDATE", act)
 

@@ -37,6 +37,28 @@ class Unresolved(Exception):
         self.logical_id = logical_id
 
 
+@dataclass(slots=True)
+class Budget:
+    """What evaluating one template may cost: nested functions can double at each level."""
+
+    steps: int = 1_000_000
+    """Values and conditions that are looked at."""
+    characters: int = 4_000_000
+    """Characters that functions make."""
+
+    def look(self) -> None:
+        """One more value. TemplateError where it was one too many."""
+        self.steps -= 1
+        if self.steps < 0:
+            raise TemplateError("Template error: the template takes too many steps to evaluate")
+
+    def make(self, characters: int) -> None:
+        """So many more characters, before they are made. TemplateError where that is too many."""
+        self.characters -= characters
+        if self.characters < 0:
+            raise TemplateError("Template error: the values of the template are too long")
+
+
 @dataclass(frozen=True, slots=True)
 class Evaluator:
     """Evaluates values of one template for one stack."""
@@ -51,9 +73,11 @@ class Evaluator:
     resources: Mapping[str, Attributes] = field(default_factory=dict[str, Attributes])
     known_attributes: Callable[[str, str], bool] = lambda _type, _name: True
     """Whether a type has an attribute."""
+    budget: Budget = field(default_factory=Budget)
 
     def evaluate(self, value: Any) -> Any:
         """The value with every function called. Unresolved, or TemplateError."""
+        self.budget.look()
         if isinstance(value, dict):
             given = cast("dict[str, Any]", value)
             if len(given) == 1:
@@ -90,6 +114,7 @@ class Evaluator:
 
     def boolean(self, value: Any, seen: tuple[str, ...] = ()) -> bool:
         """Whether a condition holds that stands in its place; ``seen`` are those it is in."""
+        self.budget.look()
         if isinstance(value, dict) and len(cast("dict[str, Any]", value)) == 1:
             [(name, argument)] = cast("dict[str, Any]", value).items()
             test = _TESTS.get(name)
@@ -127,7 +152,7 @@ class Evaluator:
         parts = argument.split(".", 1) if isinstance(argument, str) else argument
         if not (isinstance(parts, list) and len(cast("list[Any]", parts)) == 2):
             raise TemplateError("Template error: every Fn::GetAtt object requires two parameters")
-        logical, attribute = (self.evaluate(part) for part in cast("list[Any]", parts))
+        logical, attribute = (_text(self.evaluate(part)) for part in cast("list[Any]", parts))
         if logical not in self.template.resources:
             raise TemplateError(
                 f"Template error: instance of Fn::GetAtt references undefined resource {logical}"
@@ -211,10 +236,13 @@ class Evaluator:
                 return "${" + match[2] + "}"
             name = match[2].strip()
             if name in own:
-                return _text(self.evaluate(own[name]))
-            if "." in name and not name.startswith("AWS::"):
-                return _text(self.get_att(name))
-            return _text(self.ref(name))
+                found = _text(self.evaluate(own[name]))
+            elif "." in name and not name.startswith("AWS::"):
+                found = _text(self.get_att(name))
+            else:
+                found = _text(self.ref(name))
+            self.budget.make(len(found))
+            return found
 
         return _VARIABLE.sub(filled, text)
 
@@ -271,12 +299,20 @@ def _join(at: Evaluator, argument: Any) -> str:
     found = at.evaluate(values)
     if not isinstance(found, list):
         raise TemplateError("Template error: every Fn::Join object requires a list")
-    return _text(separator).join(_text(one) for one in cast("list[Any]", found))
+    texts = [_text(one) for one in cast("list[Any]", found)]
+    between = _text(separator)
+    at.budget.make(sum(map(len, texts)) + len(between) * len(texts))
+    return between.join(texts)
 
 
 def _split(at: Evaluator, argument: Any) -> list[str]:
     separator, value = _arguments("Fn::Split", argument, 2)
-    return _text(at.evaluate(value)).split(_text(separator))
+    between, text = _text(separator), _text(at.evaluate(value))
+    if not between:
+        raise TemplateError("Template error: every Fn::Split object requires a delimiter")
+    # A member is an object of its own, however short.
+    at.budget.make(len(text) + 50 * text.count(between))
+    return text.split(between)
 
 
 def _select(at: Evaluator, argument: Any) -> Any:
@@ -296,7 +332,7 @@ def _if(at: Evaluator, argument: Any) -> Any:
 
 
 def _find_in_map(at: Evaluator, argument: Any) -> Any:
-    names = [at.evaluate(one) for one in _arguments("Fn::FindInMap", argument, 3)]
+    names = [_text(at.evaluate(one)) for one in _arguments("Fn::FindInMap", argument, 3)]
     found: Any = at.template.mappings
     for name in names:
         if not isinstance(found, dict) or name not in found:
@@ -315,7 +351,9 @@ def _import_value(at: Evaluator, argument: Any) -> str:
 
 
 def _base64(at: Evaluator, argument: Any) -> str:
-    return b64encode(_text(at.evaluate(argument)).encode()).decode()
+    text = _text(at.evaluate(argument)).encode()
+    at.budget.make(2 * len(text))
+    return b64encode(text).decode()
 
 
 def _zones(at: Evaluator, argument: Any) -> list[str]:
@@ -346,21 +384,31 @@ def _not(at: Evaluator, argument: Any, seen: tuple[str, ...]) -> bool:
 
 
 def _named(at: Evaluator, argument: Any, seen: tuple[str, ...]) -> bool:
+    if not isinstance(argument, str):
+        raise TemplateError("Template format error: Every Condition member must be a string.")
     return at.condition(argument, seen)
+
+
+def _require_lists(name: str, *values: Any) -> None:
+    if not all(isinstance(one, list) for one in values):
+        raise TemplateError(f"Template error: every {name} object requires a list of values")
 
 
 def _contains(at: Evaluator, argument: Any, _seen: tuple[str, ...]) -> bool:
     values, value = (at.evaluate(part) for part in _arguments("Fn::Contains", argument, 2))
+    _require_lists("Fn::Contains", values)
     return value in values
 
 
 def _each_member_equals(at: Evaluator, argument: Any, _seen: tuple[str, ...]) -> bool:
     values, value = (at.evaluate(part) for part in _arguments("Fn::EachMemberEquals", argument, 2))
+    _require_lists("Fn::EachMemberEquals", values)
     return all(one == value for one in values)
 
 
 def _each_member_in(at: Evaluator, argument: Any, _seen: tuple[str, ...]) -> bool:
     values, others = (at.evaluate(part) for part in _arguments("Fn::EachMemberIn", argument, 2))
+    _require_lists("Fn::EachMemberIn", values, others)
     return all(one in others for one in values)
 
 

@@ -6,11 +6,13 @@ types and properties, missing parameters, cycles, failing rules.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any, cast
 
 from mailstead.api.cloudformation import graph
+from mailstead.api.cloudformation.forms import check_forms
 from mailstead.api.cloudformation.intrinsics import Attributes, Evaluator
 from mailstead.api.cloudformation.resources import Registry, Schema
 from mailstead.mail.model import Scope
@@ -69,6 +71,8 @@ def make_plan(
     template = parse_template(text)
     if template.transforms:
         raise TemplateError(f"Transforms are not served: [{', '.join(template.transforms)}]")
+    check_forms([one.properties for one in template.resources.values()])
+    check_forms([template.conditions, template.outputs, template.rules])
     parameters = parameter_values(template, given, ssm)
     scope, stack_name, stack_id = identity
     evaluator = Evaluator(
@@ -125,7 +129,10 @@ def _parameter(name: str, declared: Mapping[str, Any], value: Any, ssm: Mapping[
             )
         text = ssm[text]
         kind = kind.removeprefix(_SSM).removesuffix(">")
-    allowed = [str(one) for one in cast("list[Any]", declared.get("AllowedValues") or [])]
+    listed = declared.get("AllowedValues") or []
+    if not isinstance(listed, list):
+        raise TemplateError(f"Parameter '{name}': AllowedValues must be a list.")
+    allowed = [str(one) for one in cast("list[Any]", listed)]
     if allowed and text not in allowed:
         raise TemplateError(f"Parameter '{name}' must be one of AllowedValues")
     _check_constraints(name, declared, text, kind)
@@ -148,11 +155,11 @@ def _check_constraints(name: str, declared: Mapping[str, Any], text: str, kind: 
             f"Parameter {name} failed to satisfy constraint: "
             + str(declared.get("ConstraintDescription") or f"must match pattern {pattern}")
         )
-    if len(text) < int(declared.get("MinLength", 0)):
+    if len(text) < _bound(name, declared, "MinLength", 0):
         raise TemplateError(
             f"Parameter '{name}' must contain at least {declared['MinLength']} characters"
         )
-    if "MaxLength" in declared and len(text) > int(declared["MaxLength"]):
+    if len(text) > _bound(name, declared, "MaxLength", math.inf):
         raise TemplateError(
             f"Parameter '{name}' must contain at most {declared['MaxLength']} characters"
         )
@@ -162,14 +169,21 @@ def _check_constraints(name: str, declared: Mapping[str, Any], text: str, kind: 
         number = float(text)
     except ValueError:
         raise TemplateError(f"Parameter '{name}' must be a number.") from None
-    if "MinValue" in declared and number < float(declared["MinValue"]):
+    if not number >= _bound(name, declared, "MinValue", -math.inf):
         raise TemplateError(
-            f"Parameter '{name}' must be a number not less than {declared['MinValue']}"
+            f"Parameter '{name}' must be a number not less than {declared.get('MinValue')}"
         )
-    if "MaxValue" in declared and number > float(declared["MaxValue"]):
+    if number > _bound(name, declared, "MaxValue", math.inf):
         raise TemplateError(
             f"Parameter '{name}' must be a number not greater than {declared['MaxValue']}"
         )
+
+
+def _bound(name: str, declared: Mapping[str, Any], which: str, default: float) -> float:
+    try:
+        return float(declared.get(which, default))
+    except (TypeError, ValueError):
+        raise TemplateError(f"Parameter '{name}': {which} must be a number.") from None
 
 
 def _has_attribute(registry: Registry, kind: str, name: str) -> bool:
@@ -181,10 +195,19 @@ def _check_rules(template: Template, evaluator: Evaluator) -> None:
     for rule in template.rules.values():
         if "RuleCondition" in rule and not evaluator.boolean(rule["RuleCondition"]):
             continue
-        for assertion in rule.get("Assertions", []):
+        assertions = rule.get("Assertions", [])
+        if not _are_assertions(assertions):
+            raise TemplateError("Template format error: Assertions are objects with an Assert")
+        for assertion in assertions:
             if not evaluator.boolean(assertion["Assert"]):
                 text = assertion.get("AssertDescription", "a rule's assertion failed")
                 raise TemplateError(f"Template error: {text}")
+
+
+def _are_assertions(given: Any) -> bool:
+    return isinstance(given, list) and all(
+        isinstance(one, dict) and "Assert" in one for one in cast("list[Any]", given)
+    )
 
 
 def _check_types(template: Template, registry: Registry, evaluator: Evaluator) -> None:

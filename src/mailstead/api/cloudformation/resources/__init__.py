@@ -10,9 +10,10 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from types import ModuleType
-from typing import Any, ClassVar, Protocol
+from typing import Any, ClassVar, Protocol, cast
 
 from mailstead.api.operation import Ports
+from mailstead.mail.errors import Invalid
 from mailstead.mail.model import Scope
 
 Properties = dict[str, Any]
@@ -115,6 +116,52 @@ def canonical(value: Any) -> Any:
 def create_only_changed(schema: Schema, old: Properties, new: Properties) -> bool:
     """The usual `replaces`: a create-only property differs."""
     return any(name in schema.create_only for name in changed(schema, old, new))
+
+
+_LISTS = frozenset(
+    {
+        "Groups",
+        "HostedZoneTags",
+        "ManagedPolicyArns",
+        "Policies",
+        "RecordSets",
+        "ResourceRecords",
+        "Roles",
+        "Users",
+    }
+)
+
+
+def check_values(schema: Schema, given: Properties) -> None:
+    """Invalid names the first property whose value has another form than its type's."""
+    for name, value in given.items():
+        below = schema.properties.get(name)
+        wanted = ""
+        if name == "Tags":
+            wanted = "" if _are_tags(value) else "JSONArray"
+        elif name in _LISTS:
+            wanted = "" if isinstance(value, list) else "JSONArray"
+        elif below is None:
+            wanted = "String" if isinstance(value, (list, dict)) else ""
+        elif below:
+            parts = cast("list[Any]", value) if isinstance(value, list) else [value]
+            wanted = "" if all(isinstance(one, dict) for one in parts) else "JSONObject"
+        if wanted:
+            found = type(value).__name__
+            raise Invalid(
+                f"Properties validation failed: #/{name}: expected type: {wanted}, found: {found}",
+                resource="property",
+                name=name,
+            )
+
+
+def _are_tags(value: Any) -> bool:
+    if isinstance(value, dict):
+        return True
+    return isinstance(value, list) and all(
+        isinstance(one, dict) and {"Key", "Value"} <= set(cast("dict[str, Any]", one))
+        for one in cast("list[Any]", value)
+    )
 
 
 def truth(value: Any, default: bool = False) -> bool:

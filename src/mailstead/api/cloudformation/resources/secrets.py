@@ -19,6 +19,7 @@ from mailstead.api.secrets import Given, Secret, version_of
 from mailstead.api.secretsmanager import rules_of
 from mailstead.mail.errors import Conflict, Invalid
 
+LONGEST_PASSWORD = 4096
 _FLAGS = (
     "ExcludeLowercase",
     "ExcludeNumbers",
@@ -129,7 +130,13 @@ class SecretsManagerSecret:
             )
         flags = {name: truth(generate.get(name)) for name in _FLAGS}
         flags["RequireEachIncludedType"] = truth(generate.get("RequireEachIncludedType"), True)
-        password = at.ports.secrets.drawn(rules_of(generate | flags))
+        length = str(generate.get("PasswordLength", 32))
+        if not length.isdecimal() or not 1 <= int(length) <= LONGEST_PASSWORD:
+            raise Invalid(
+                f"PasswordLength is a number of 1 to {LONGEST_PASSWORD}, not {length}",
+                resource="secret",
+            )
+        password = at.ports.secrets.drawn(rules_of(generate | flags | {"PasswordLength": length}))
         key, template = generate.get("GenerateStringKey"), generate.get("SecretStringTemplate")
         if key is None and template is None:
             return password
