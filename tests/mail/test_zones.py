@@ -2,12 +2,14 @@
 
 import asyncio
 from collections.abc import Callable
+from dataclasses import replace
 
 import pytest
 
 from mailstead.mail.errors import Conflict, Invalid, Limit, NotFound
 from mailstead.mail.model import HostedZone, Scope
 from mailstead.mail.zones import ZONE_LIMIT, Zones
+from mailstead.wire.domain_name import name_to_wire
 from mailstead.wire.lookup import FAILED, NODATA, NXDOMAIN, Answer, Question, Status
 from support.zones import SCOPE, A, Scene, create, names, upsert
 
@@ -40,11 +42,54 @@ def test_zones_survive_a_restart(with_zones: Callable[[Scene], None]) -> None:
         await zones.change(made[0], [create("www.example.test", "A", "192.0.2.1")])
 
     async def after(zones: Zones) -> None:
-        assert zones.zone(SCOPE, made[0].name) == made[0]
+        assert zones.zone(SCOPE, made[0].name) == replace(made[0], revision=1)
+        assert zones.compiled.serials == {name_to_wire("example.test"): 2}
         assert zones.answer(Question("www.example.test", "A")) == Answer(Status.OK, ("192.0.2.1",))
 
     with_zones(before)
     with_zones(after)
+
+
+def test_each_change_raises_the_serial_that_is_answered(
+    with_zones: Callable[[Scene], None],
+) -> None:
+    async def scene(zones: Zones) -> None:
+        zone = await zones.create(SCOPE, "example.test", "once")
+        [soa] = [one for one in zones.record_sets(zone) if one.type == "SOA"]
+        apex = name_to_wire("example.test")
+        assert zones.compiled.serials[apex] == 1
+        await asyncio.gather(
+            *(
+                zones.change(zone, [create(f"h{number}.example.test", "A", "192.0.2.1")])
+                for number in range(3)
+            )
+        )
+        assert zones.compiled.serials[apex] == 4
+        again = replace(create("h0.example.test", "A", "192.0.2.1"), action="UPSERT")
+        await zones.change(zone, [again])
+        assert zones.compiled.serials[apex] == 4
+        assert [one for one in zones.record_sets(zone) if one.type == "SOA"] == [soa]
+
+    with_zones(scene)
+
+
+def test_a_comment_in_the_middle_of_a_change(with_zones: Callable[[Scene], None]) -> None:
+    async def scene(zones: Zones) -> None:
+        zone = await zones.create(SCOPE, "example.test", "once")
+        change = zones.change(zone, [create("h.example.test", "A", "192.0.2.1")])
+        results = await asyncio.gather(
+            change, zones.replace(zone, replace(zone, comment="new")), return_exceptions=True
+        )
+        assert isinstance(results[1], Conflict)
+        assert results[1].reason == "stale"
+        new = replace(zones.zone(SCOPE, zone.name), comment="new")
+        assert await zones.replace(zones.zone(SCOPE, zone.name), new) == new
+        assert zones.zone(SCOPE, zone.name) == replace(zone, comment="new", revision=1)
+        await zones.delete(new, everything=True)
+        with pytest.raises(NotFound):
+            await zones.replace(new, zone)
+
+    with_zones(scene)
 
 
 @pytest.mark.parametrize("domain", ["", ".", "*.example.test", "a..b", "a b.test"])

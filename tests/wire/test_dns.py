@@ -269,7 +269,27 @@ def test_what_is_in_no_zone_of_ours() -> None:
     assert isinstance(answer(ZoneSet(), packet, stream=False), Query)
 
 
-@pytest.mark.parametrize("record_type", ["AXFR", "IXFR", "OPT", "MAILA"])
+@pytest.mark.parametrize("record_type", ["AXFR", "IXFR"])
+def test_transfers_are_for_others_to_answer(record_type: str) -> None:
+    packet = dns.message.make_query("example.test", record_type).to_wire()
+    assert isinstance(answer(ZONES, packet, stream=True), Query)
+
+
+def test_a_signed_query_is_not_answered_before_it_is_verified() -> None:
+    query = dns.message.make_query("mx.example.test", "A")
+    query.use_tsig({dns.name.from_text("key."): b"x" * 32}, algorithm="hmac-sha256")
+    packet = query.to_wire()
+    found = answer(ZONES, packet, stream=False)
+    assert isinstance(found, Query)
+    assert found.signed
+    # RFC 8945 5.1: nothing follows the signature.
+    two = packet[:11] + bytes((packet[11] + 1,)) + packet[12:] + packet[33:]
+    later = answer(ZONES, two, stream=False)
+    assert isinstance(later, bytes)
+    assert dns.message.from_wire(later).rcode() == dns.rcode.FORMERR
+
+
+@pytest.mark.parametrize("record_type", ["OPT", "MAILA"])
 def test_what_is_no_question_for_data(record_type: str) -> None:
     assert ask("example.test", record_type, stream=True).rcode() == dns.rcode.REFUSED
 

@@ -227,3 +227,5 @@ class HostedZone:
     name_servers: tuple[str, ...] = ()
     demo: bool = False
     tags: dict[str, str] = field(default_factory=dict[str, str])
+    revision: int = 0
+    """Changes of its records so far: what the serial of the answered SOA record rose by."""

@@ -25,7 +25,7 @@ from mailstead.wire.domain_name import (
 )
 from mailstead.wire.lookup import FAILED, NODATA, NXDOMAIN, Answer, Question, Status
 from mailstead.wire.rdata import TYPES, to_record
-from mailstead.wire.zone_data import Outcome, ZoneData, ZoneSet
+from mailstead.wire.zone_data import Entry, Outcome, ZoneData, ZoneSet
 
 NAME_SERVERS = tuple(f"ns-{number}.mailstead.test" for number in (1, 2, 3, 4))
 """As many as Route 53 gives a zone."""
@@ -33,6 +33,8 @@ ZONE_LIMIT = 500
 """Zones of an account."""
 CHAIN_LIMIT = 10
 """Aliases followed for one question."""
+SERIALS = 1 << 32
+"""How many serials there are (RFC 1982 2)."""
 SOA_TTL = 900
 NS_TTL = 172_800
 
@@ -44,14 +46,32 @@ class _Held:
     zone: HostedZone
     records: dict[str, RecordSet]
     """What is kept for good."""
+    coming: HostedZone
     planned: dict[str, RecordSet]
-    """The same, and what is on its way to the Store."""
+    """The same as the two before, and what is on its way to the Store."""
     order: list[str] = field(default_factory=list[str])
     """Names of ``records`` in Route 53's order; empty until asked for."""
     compiled: ZoneData | None = None
 
-    def keep(self, planned: Planned) -> None:
+    def plan(self, changes: Sequence[RecordChange]) -> tuple[HostedZone, Planned, list[Change]]:
+        """What a batch makes of the zone, planned for from now on, and what the Store has to do."""
+        planned = plan(self.coming, self.planned, changes)
+        store_changes = as_changes(self.planned, planned)
+        if store_changes:
+            new = replace(self.coming, revision=self.coming.revision + 1)
+            # First: who was overtaken by another process learns it before anything changes.
+            store_changes.insert(0, Replace(self.coming, new))
+            self.coming = new
+        for key, record_set in planned.items():
+            if record_set is None:
+                del self.planned[key]
+            else:
+                self.planned[key] = record_set
+        return self.coming, planned, store_changes
+
+    def keep(self, zone: HostedZone, planned: Planned) -> None:
         """Take in what the Store has kept."""
+        self.zone = zone
         for key, record_set in planned.items():
             for records in (self.records, self.planned):
                 if record_set is None:
@@ -92,7 +112,8 @@ class Zones:
         for one in await self._store.select(RecordSet, None):
             records[one.zone][one.name] = one
         self._held = {
-            zone.name: _Held(zone, records[zone.name], dict(records[zone.name])) for zone in zones
+            zone.name: _Held(zone, records[zone.name], zone, dict(records[zone.name]))
+            for zone in zones
         }
         self._changed()
 
@@ -147,9 +168,9 @@ class Zones:
 
     def _compile(self, held: _Held) -> ZoneData:
         if held.compiled is None:
+            zone = held.zone
             held.compiled = ZoneData(
-                held.zone.domain,
-                [(one.owner, one.type, one.ttl, one.values) for one in held.records.values()],
+                zone.domain, [_entry(one, zone.revision) for one in held.records.values()]
             )
         return held.compiled
 
@@ -262,8 +283,8 @@ class Zones:
             await self._store.apply(Create(zone), *as_changes({}, planned))
         finally:
             del self._coming[zone.name]
-        held = self._held[zone.name] = _Held(zone, {}, {})
-        held.keep(planned)
+        held = self._held[zone.name] = _Held(zone, {}, zone, {})
+        held.keep(zone, planned)
         self._announce()
         return zone
 
@@ -276,23 +297,30 @@ class Zones:
         held = self._held.get(zone.name)
         if held is None:
             raise _gone(zone)
-        planned = plan(held.zone, held.planned, changes)
-        store_changes = as_changes(held.planned, planned)
-        for key, record_set in planned.items():
-            if record_set is None:
-                del held.planned[key]
-            else:
-                held.planned[key] = record_set
+        new, planned, store_changes = held.plan(changes)
         await self._apply(held, store_changes)
-        held.keep(planned)
+        held.keep(new, planned)
         self._announce()
 
     async def replace(self, old: HostedZone, new: HostedZone) -> HostedZone:
-        """Change a zone's comment or tags."""
-        await self._store.apply(Replace(old, new))
-        if old.name in self._held:
-            self._held[old.name].zone = new
-        self._changed()
+        """Change a zone's comment or tags.
+
+        Conflict (reason ``stale``) where it is not as it was: try again.
+        """
+        held = self._held.get(old.name)
+        if held is None:
+            raise _gone(old)
+        if held.coming != old:
+            raise Conflict(
+                f"The hosted zone {old.name} is being changed.",
+                resource="hosted-zone",
+                name=old.name,
+                reason="stale",
+            )
+        held.coming = new
+        await self._apply(held, [Replace(old, new)])
+        held.keep(new, {})
+        self._announce()
         return new
 
     async def delete(self, zone: HostedZone, *, everything: bool = False) -> None:
@@ -315,7 +343,7 @@ class Zones:
         records = [Remove(one) for one in held.planned.values()]
         # Gone at once, so that no change comes between.
         del self._held[zone.name]
-        await self._apply(held, [Remove(held.zone), *records])
+        await self._apply(held, [Remove(held.coming), *records])
         self._announce()
 
     async def _apply(self, held: _Held, changes: Sequence[Change]) -> None:
@@ -336,6 +364,7 @@ class Zones:
             found = await self._store.select(RecordSet, zone.scope, prefix=f"{zone.name} ")
             held.zone = zone
             held.records = {one.name: one for one in found}
+            held.coming = zone
             held.planned = dict(held.records)
             held.order = []
             held.compiled = None
@@ -357,6 +386,16 @@ class Zones:
     def _new_id(self) -> str:
         """``Z`` and 20 letters and digits."""
         return f"Z{b32encode(self._randomness.token(13)).decode()[:20]}"
+
+
+def _entry(record_set: RecordSet, revision: int) -> Entry:
+    """A record set for answering. The SOA's serial rises with the zone (RFC 1982)."""
+    values = record_set.values
+    if record_set.type == "SOA":
+        fields = values[0].split()
+        fields[2] = str((int(fields[2]) + revision) % SERIALS)
+        values = (" ".join(fields),)
+    return record_set.owner, record_set.type, record_set.ttl, values
 
 
 def changed_tags(zone: HostedZone, added: Mapping[str, str], removed: Sequence[str]) -> HostedZone:

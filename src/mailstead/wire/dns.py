@@ -2,7 +2,7 @@
 
     reply = answer(zones, packet, stream=False)     # bytes to send back
                                                     # None: no query, send nothing
-                                                    # Query: in no zone of ours
+                                                    # Query: for others to answer
     refusal(query), response(query, found)          # for what is not ours
 
 A record set that stands under the very name and type asked for is copied from
@@ -40,6 +40,10 @@ _EDNS = _OPT_HEAD + UDP_LIMIT.to_bytes(2) + bytes(6)
 _EDNS_DO = _OPT_HEAD + UDP_LIMIT.to_bytes(2) + b"\0\0\x80\0\0\0"
 _BADVERS = _OPT_HEAD + UDP_LIMIT.to_bytes(2) + b"\1" + bytes(5)
 """Extended code 16: a later EDNS than the version known here, 0 (RFC 6891 6.1.3)."""
+_TSIG = b"\0\xfa"
+IXFR, AXFR = 251, 252
+TRANSFERS = frozenset((IXFR, AXFR))
+"""Questions for a whole zone (RFC 1995, 5936)."""
 _ADDRESS_TYPES = (TYPES["A"], TYPES["AAAA"])
 _META_TYPES = frozenset((*range(128, 255), 41))
 """Not data: OPT, TKEY, TSIG, transfers (RFC 6895 3.1)."""
@@ -59,6 +63,8 @@ class Query(NamedTuple):
     """The OPT record that goes into the reply; empty without EDNS."""
     limit: int
     """Octets that the reply may have."""
+    signed: bool = False
+    """Whether a TSIG record ends it (RFC 8945): nothing is answered before that is verified."""
 
     def lookup(self) -> Question | None:
         """The question as a value; None for types and classes that are not looked up here."""
@@ -76,9 +82,11 @@ class _BadQuery(Exception):
 
 
 def answer(zones: ZoneSet, packet: bytes, *, stream: bool) -> bytes | Query | None:
-    """The reply; the query itself where it is in no zone of ours; None for no query at all.
+    """The reply; None for no query at all.
 
-    ``stream`` tells that it came over TCP, where replies are not cut.
+    The query itself where it is in no zone of ours, is signed, or asks for a whole
+    zone: the caller knows more about such. ``stream`` tells that it came over TCP,
+    where replies are not cut.
     """
     if len(packet) < _HEADER_SIZE or packet[2] & 0x80:
         return None
@@ -88,9 +96,13 @@ def answer(zones: ZoneSet, packet: bytes, *, stream: bool) -> bytes | Query | No
         return _bare(packet, bad.rcode)
     if query.edns is _BADVERS:
         return _message(query, 0, 0, (0, 0, 0), b"")
+    if query.signed:
+        return query
     found = zones.ready.get(query.name + query.question[-4:])
     if found is not None:
         return _message(query, _AUTHORITATIVE, 0, (len(found.tails), 0, 0), found.section)
+    if query.type in TRANSFERS:
+        return query
     if query.type in _META_TYPES or query.question[-2:] != IN:
         return refusal(query)
     first = zones.find(query.name, query.type)
@@ -146,9 +158,9 @@ def _parse(packet: bytes, *, stream: bool) -> Query:
     end = _name_end(packet, _HEADER_SIZE) + 4
     if end > len(packet) or end - _HEADER_SIZE > 259:
         raise _BadQuery(_FORMERR)
-    edns, limit = _NO_EDNS, PLAIN_LIMIT
+    edns, limit, signed = _NO_EDNS, PLAIN_LIMIT, False
     if packet[10:12] != b"\0\0" or end != len(packet):
-        edns, limit = _edns(packet, end)
+        edns, limit, signed = _additional(packet, end)
     question = packet[_HEADER_SIZE:end]
     return Query(
         packet[:3],
@@ -157,6 +169,7 @@ def _parse(packet: bytes, *, stream: bool) -> Query:
         question[-4] << 8 | question[-3],
         edns,
         STREAM_LIMIT if stream else limit,
+        signed,
     )
 
 
@@ -172,15 +185,21 @@ def _name_end(packet: bytes, at: int) -> int:
     return at + 1
 
 
-def _edns(packet: bytes, at: int) -> tuple[bytes, int]:
-    """The OPT record for the reply and the octets it may have, from the additional section."""
+def _additional(packet: bytes, at: int) -> tuple[bytes, int, bool]:
+    """What the additional section asks for.
+
+    The OPT record for the reply, the octets it may have, and whether the query is signed.
+    """
     found = None
+    signed = False
     for _ in range(int.from_bytes(packet[10:12])):
         fixed = _name_end(packet, at)
         head = packet[fixed : fixed + 10]
         data = fixed + 10 + int.from_bytes(head[8:10])
-        if len(head) < 10 or data > len(packet):
+        if len(head) < 10 or data > len(packet) or signed:
+            # RFC 8945 5.1: the TSIG record is the last one.
             raise _BadQuery(_FORMERR)
+        signed = head[:2] == _TSIG
         if head[:2] == b"\0\x29":
             # RFC 6891 6.1.1: one OPT record, owned by the root.
             if found is not None or fixed != at + 1:
@@ -190,11 +209,11 @@ def _edns(packet: bytes, at: int) -> tuple[bytes, int]:
     if at != len(packet):
         raise _BadQuery(_FORMERR)
     if found is None:
-        return _NO_EDNS, PLAIN_LIMIT
+        return _NO_EDNS, PLAIN_LIMIT, signed
     limit = min(max(int.from_bytes(found[2:4]), PLAIN_LIMIT), UDP_LIMIT)
     if found[5]:
-        return _BADVERS, limit
-    return (_EDNS_DO if found[6] & 0x80 else _EDNS), limit
+        return _BADVERS, limit, signed
+    return (_EDNS_DO if found[6] & 0x80 else _EDNS), limit, signed
 
 
 def _bare(packet: bytes, rcode: int) -> bytes:

@@ -7,7 +7,7 @@ like is `mailstead.wire.dns`'s matter.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from enum import Enum
 
@@ -81,11 +81,25 @@ class ZoneData:
         self.cuts: set[bytes] = set()
         for owner, name, ttl, values in entries:
             self._add(name_to_wire(owner), TYPES[name], ttl, [to_wire(name, one) for one in values])
-        soa = self.nodes[self.apex][SOA]
+        soa = self.soa = self.nodes[self.apex][SOA]
         # RFC 2308 3: a negative answer lives as long as the SOA's minimum, or its TTL.
         lifetime = min(soa.ttl, int.from_bytes(soa.rdatas[0][-4:]))
         [self.negative] = Rrset.of(SOA, lifetime, soa.rdatas).tails
         """The SOA record for negative answers, without its owner."""
+
+    @property
+    def serial(self) -> int:
+        """The SOA record's serial (RFC 1982)."""
+        return int.from_bytes(self.soa.rdatas[0][-20:-16])
+
+    def records(self) -> Iterator[bytes]:
+        """Every record on the wire, the SOA first and not again at the end (RFC 5936 2.2)."""
+        yield self.apex + self.soa.tails[0]
+        for owner, node in self.nodes.items():
+            for rrset in node.values():
+                if rrset is not self.soa:
+                    for tail in rrset.tails:
+                        yield owner + tail
 
     def _add(self, owner: bytes, record_type: int, ttl: int, rdatas: list[bytes]) -> None:
         self.nodes.setdefault(owner, {})[record_type] = Rrset.of(record_type, ttl, rdatas)
@@ -152,6 +166,15 @@ class ZoneSet:
                 if self.zone_of(owner) is zone:
                     for record_type, rrset in zone.answers_at(owner).items():
                         self.ready[owner + record_type.to_bytes(2) + IN] = rrset
+
+    @property
+    def serials(self) -> dict[bytes, int]:
+        """Every zone's serial, by apex."""
+        return {apex: zone.serial for apex, zone in self._zones.items()}
+
+    def at(self, apex: bytes) -> ZoneData | None:
+        """The zone that begins at a name."""
+        return self._zones.get(apex)
 
     def zone_of(self, name: bytes) -> ZoneData | None:
         """The zone that a name is in."""
