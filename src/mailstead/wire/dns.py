@@ -18,7 +18,7 @@ from typing import NamedTuple
 from mailstead.wire.domain_name import name_to_text
 from mailstead.wire.lookup import Answer, Question, Record, Status
 from mailstead.wire.rdata import STRING_LIMIT, TYPE_NAMES, TYPES, to_wire
-from mailstead.wire.zone_data import IN, TO_QUESTION, Found, Outcome, Rrset, ZoneData, ZoneSet
+from mailstead.wire.zone_data import DS, IN, TO_QUESTION, Found, Outcome, Rrset, ZoneData, ZoneSet
 
 UDP_LIMIT = 1232
 """Octets of a datagram that no network fragments (DNS Flag Day 2020)."""
@@ -100,6 +100,9 @@ def answer(zones: ZoneSet, packet: bytes, *, stream: bool) -> bytes | Query | No
         return query
     found = zones.ready.get(query.name + query.question[-4:])
     if found is not None:
+        if found.signatures and query.edns is _EDNS_DO:
+            count = len(found.tails) + len(found.signatures)
+            return _message(query, _AUTHORITATIVE, 0, (count, 0, 0), found.signed_section)
         return _message(query, _AUTHORITATIVE, 0, (len(found.tails), 0, 0), found.section)
     if query.type in TRANSFERS:
         return query
@@ -243,8 +246,11 @@ class _Reply:
     def __init__(self, zones: ZoneSet, query: Query) -> None:
         self._zones = zones
         self._query = query
+        self._secured = query.edns is _EDNS_DO
         self._answers: list[bytes] = []
         self._authority: list[bytes] = []
+        self._proofs: dict[bytes, Rrset] = {}
+        """NSEC records by owner: what proves that names or types do not exist."""
         self._additional: list[bytes] = []
         self._flags = _AUTHORITATIVE
         self._rcode = 0
@@ -256,15 +262,19 @@ class _Reply:
         for _ in range(CHAIN_LIMIT):
             if found.outcome is not Outcome.ALIAS or found.rrset is None:
                 break
-            [tail] = found.rrset.tails[:1]
-            self._answers.append(owner + tail)
-            # The next owner is this record's data: ten octets of fixed fields before it.
-            at += len(owner) + 10
-            owner = (0xC000 | at).to_bytes(2)
+            records = self._records(owner, found.rrset)
+            self._answers += records
+            if found.wildcard:
+                self._deny(found.zone, name)
+            # The next owner is the first record's data: ten octets of fixed fields before it.
+            target = at + len(owner) + 10
+            at += sum(map(len, records))
+            owner = (0xC000 | target).to_bytes(2)
             name = found.rrset.rdatas[0]
-            at += len(name)
             found = self._zones.find(name, query.type)
         self._conclude(found, name, owner)
+        for holder, rrset in self._proofs.items():
+            self._authority += self._records(holder, rrset)
         return _message(
             query,
             self._flags,
@@ -272,6 +282,16 @@ class _Reply:
             (len(self._answers), len(self._authority), len(self._additional)),
             b"".join((*self._answers, *self._authority, *self._additional)),
         )
+
+    def _records(self, owner: bytes, rrset: Rrset) -> list[bytes]:
+        tails = (*rrset.tails, *rrset.signatures) if self._secured else rrset.tails
+        return [owner + tail for tail in tails]
+
+    def _deny(self, zone: ZoneData | None, name: bytes) -> None:
+        """Prove what is said about a name (RFC 4035 3.1.3)."""
+        if self._secured and zone is not None and zone.signing is not None:
+            owner, rrset = zone.denial(name)
+            self._proofs[owner] = rrset
 
     def _conclude(self, found: Found, name: bytes, owner: bytes) -> None:
         zone, rrset = found.zone, found.rrset
@@ -283,21 +303,31 @@ class _Reply:
                 self._refer(zone, rrset, found.cut)
             return
         if rrset is not None:
-            self._answers += [owner + tail for tail in rrset.tails]
+            self._answers += self._records(owner, rrset)
+            if found.wildcard:
+                self._deny(zone, name)
             return
         if found.outcome is Outcome.NXDOMAIN:
             # RFC 6604 3: the code speaks of the last name in a chain.
             self._rcode = _NXDOMAIN
-        self._authority.append(self._suffix(name, zone.apex) + zone.negative)
+        self._authority += self._records(self._suffix(name, zone.apex), zone.negative)
+        self._deny(zone, name)
+        if found.wildcard:
+            self._deny(zone, found.wildcard)
 
     def _refer(self, zone: ZoneData, servers: Rrset, cut: bytes) -> None:
         self._flags = 0
         owner = self._suffix(self._query.name, cut)
-        self._authority += [owner + tail for tail in servers.tails]
+        self._authority += self._records(owner, servers)
+        node = zone.nodes[cut]
+        if self._secured and DS in node:
+            self._authority += self._records(owner, node[DS])
+        else:
+            self._deny(zone, cut)
         for host in servers.rdatas:
-            node = zone.nodes.get(host, {})
+            glue = zone.nodes.get(host, {})
             self._additional += [
-                host + tail for kind in _ADDRESS_TYPES if kind in node for tail in node[kind].tails
+                host + tail for kind in _ADDRESS_TYPES if kind in glue for tail in glue[kind].tails
             ]
 
     def _suffix(self, name: bytes, end: bytes) -> bytes:

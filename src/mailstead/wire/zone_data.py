@@ -1,16 +1,27 @@
 """Zones compiled for answering: record sets as ready bytes, and the look-up of RFC 1034 4.3.2.
 
 `ZoneData` is one zone, `ZoneSet` all that are answered for; both are values that
-change by being made anew. Names are lower-case wire forms. What a reply looks
-like is `mailstead.wire.dns`'s matter.
+change by being made anew. Names are lower-case wire forms. A zone that is signed
+holds its signatures and its chain of NSEC records ready as well (RFC 4035 2).
+What a reply looks like is `mailstead.wire.dns`'s matter.
 """
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import Enum
 
+from mailstead.wire.dnssec import (
+    DNSKEY,
+    NSEC,
+    RRSIG,
+    Signing,
+    canonical_place,
+    nsec,
+    rrsig,
+)
 from mailstead.wire.domain_name import ROOT, WILDCARD, name_to_wire, parent_of
 from mailstead.wire.rdata import TYPES, to_wire
 
@@ -18,6 +29,7 @@ NS, CNAME, SOA, DS, ANY = TYPES["NS"], TYPES["CNAME"], TYPES["SOA"], TYPES["DS"]
 IN = b"\0\1"
 TO_QUESTION = b"\xc0\x0c"
 """An owner name that is the question's: a pointer to where every question begins."""
+DNSKEY_TTL = 3600
 
 Entry = tuple[str, str, int, Sequence[str]]
 """A record set as text: owner, type, TTL in seconds, values in presentation form."""
@@ -34,6 +46,10 @@ class Rrset:
     """Each record without its owner name."""
     section: bytes
     """All records, their owner being the question's name."""
+    signatures: tuple[bytes, ...] = ()
+    """Each signature's record without its owner name; empty in a zone that is not signed."""
+    signed_section: bytes = b""
+    """``section`` and the signatures."""
 
     @classmethod
     def of(cls, record_type: int, ttl: int, rdatas: Iterable[bytes]) -> Rrset:
@@ -43,6 +59,21 @@ class Rrset:
         tails = tuple(head + len(rdata).to_bytes(2) + rdata for rdata in unique)
         section = b"".join(TO_QUESTION + tail for tail in tails)
         return cls(record_type, ttl, unique, tails, section)
+
+    def signed(self, signatures: Iterable[bytes]) -> Rrset:
+        """The same with the data of its signatures; they live as long as it (RFC 4034 3)."""
+        tails = Rrset.of(RRSIG, self.ttl, signatures).tails
+        section = self.section + b"".join(TO_QUESTION + tail for tail in tails)
+        return replace(self, signatures=tails, signed_section=section)
+
+    def shorter(self, ttl: int) -> Rrset:
+        """The same, signatures too, to be kept for so many seconds."""
+        seconds = ttl.to_bytes(4)
+        tails, signatures = (
+            tuple(tail[:4] + seconds + tail[8:] for tail in found)
+            for found in (self.tails, self.signatures)
+        )
+        return replace(self, ttl=ttl, tails=tails, signatures=signatures)
 
 
 class Outcome(Enum):
@@ -66,6 +97,8 @@ class Found:
     zone: ZoneData | None = None
     cut: bytes = b""
     """Where the delegated zone begins."""
+    wildcard: bytes = b""
+    """The wildcard that the answer comes from, or that would have to be there for one."""
 
 
 _OUTSIDE = Found(Outcome.OUTSIDE)
@@ -74,18 +107,34 @@ _OUTSIDE = Found(Outcome.OUTSIDE)
 class ZoneData:
     """One zone's records by owner, with empty non-terminals (RFC 8020) and delegations."""
 
-    def __init__(self, apex: str, entries: Iterable[Entry]) -> None:
-        """Compile record sets, among them the apex's SOA. RdataError for values that are none."""
+    def __init__(
+        self,
+        apex: str,
+        entries: Iterable[Entry],
+        signing: Signing | None = None,
+        before: ZoneData | None = None,
+    ) -> None:
+        """Compile record sets, among them the apex's SOA. RdataError for values that are none.
+
+        With ``signing`` it is signed; what ``before`` holds signed alike is taken from there.
+        """
         self.apex = name_to_wire(apex)
         self.nodes: dict[bytes, dict[int, Rrset]] = {self.apex: {}}
         self.cuts: set[bytes] = set()
+        self.signing = signing
+        self._owners: list[bytes] = []
+        """The owners of NSEC records in canonical order, and by what they are sorted."""
+        self._places: list[list[bytes]] = []
         for owner, name, ttl, values in entries:
             self._add(name_to_wire(owner), TYPES[name], ttl, [to_wire(name, one) for one in values])
-        soa = self.soa = self.nodes[self.apex][SOA]
+        soa = self.nodes[self.apex][SOA]
         # RFC 2308 3: a negative answer lives as long as the SOA's minimum, or its TTL.
-        lifetime = min(soa.ttl, int.from_bytes(soa.rdatas[0][-4:]))
-        [self.negative] = Rrset.of(SOA, lifetime, soa.rdatas).tails
-        """The SOA record for negative answers, without its owner."""
+        self._lifetime = min(soa.ttl, int.from_bytes(soa.rdatas[0][-4:]))
+        if signing is not None:
+            self._sign(signing, before)
+        self.soa = self.nodes[self.apex][SOA]
+        self.negative = self.soa.shorter(self._lifetime)
+        """The SOA record set for negative answers."""
 
     @property
     def serial(self) -> int:
@@ -97,9 +146,9 @@ class ZoneData:
         yield self.apex + self.soa.tails[0]
         for owner, node in self.nodes.items():
             for rrset in node.values():
-                if rrset is not self.soa:
-                    for tail in rrset.tails:
-                        yield owner + tail
+                tails = rrset.tails if rrset is not self.soa else ()
+                for tail in (*tails, *rrset.signatures):
+                    yield owner + tail
 
     def _add(self, owner: bytes, record_type: int, ttl: int, rdatas: list[bytes]) -> None:
         self.nodes.setdefault(owner, {})[record_type] = Rrset.of(record_type, ttl, rdatas)
@@ -109,25 +158,64 @@ class ZoneData:
             owner = parent_of(owner)
             self.nodes.setdefault(owner, {})
 
+    def _sign(self, signing: Signing, before: ZoneData | None) -> None:
+        self._add(self.apex, DNSKEY, DNSKEY_TTL, [key.rdata for key in signing.keys])
+        owners = [owner for owner, node in self.nodes.items() if self._is_secured(owner, node)]
+        owners.sort(key=canonical_place)
+        for owner, following in zip(owners, [*owners[1:], owners[0]], strict=True):
+            node = self.nodes[owner]
+            # RFC 4034 4.1.2: at a delegation the parent has NS, DS and what secures them.
+            shown = node.keys() if owner not in self.cuts else node.keys() & {NS, DS}
+            chained = nsec(following, {*shown, NSEC, RRSIG})
+            node[NSEC] = Rrset.of(NSEC, self._lifetime, [chained])
+        same = before.nodes if before is not None and before.signing is signing else {}
+        for owner in owners:
+            node, known = self.nodes[owner], same.get(owner, {})
+            for record_type, rrset in self.answers_at(owner).items():
+                old = known.get(record_type)
+                if old is None or old.tails != rrset.tails or not old.signatures:
+                    old = self._signed(signing, owner, rrset)
+                node[record_type] = old
+        self._owners = owners
+        self._places = [canonical_place(owner) for owner in owners]
+
+    def _is_secured(self, owner: bytes, node: dict[int, Rrset]) -> bool:
+        """Whether the zone vouches for an owner: no empty non-terminal, nothing delegated away."""
+        return bool(node) and self._cut_above(owner) in (None, owner)
+
+    def _signed(self, signing: Signing, owner: bytes, rrset: Rrset) -> Rrset:
+        keys = signing.entry_keys if rrset.type == DNSKEY else (signing.zone_key,)
+        return rrset.signed(
+            rrsig(key, signing, self.apex, owner, rrset.type, rrset.ttl, rrset.rdatas)
+            for key in keys
+        )
+
+    def denial(self, name: bytes) -> tuple[bytes, Rrset]:
+        """The NSEC record, with its owner, of a name or of the gap that it falls into."""
+        owner = self._owners[bisect_right(self._places, canonical_place(name)) - 1]
+        return owner, self.nodes[owner][NSEC]
+
     def find(self, name: bytes, record_type: int) -> Found:
         """Look up a name that is the apex or below it."""
         cut = self._cut_above(name)
-        if cut is not None and not (cut == name and record_type == DS):
+        if cut is not None and not (cut == name and record_type in (DS, NSEC)):
             return Found(Outcome.REFERRAL, self.nodes[cut][NS], self, cut)
         node = self.nodes.get(name)
+        wildcard = b""
         if node is None:
-            node = self._wildcard(name)
+            wildcard = self._wildcard(name)
+            node = self.nodes.get(wildcard)
         if node is None:
-            return Found(Outcome.NXDOMAIN, zone=self)
+            return Found(Outcome.NXDOMAIN, zone=self, wildcard=wildcard)
         found = node.get(record_type)
-        if found is not None:
-            return Found(Outcome.FOUND, found, self)
-        if CNAME in node and record_type != ANY:
-            return Found(Outcome.ALIAS, node[CNAME], self)
+        if found is not None and not (wildcard and record_type == NSEC):
+            return Found(Outcome.FOUND, found, self, wildcard=wildcard)
+        if CNAME in node and record_type not in (ANY, NSEC):
+            return Found(Outcome.ALIAS, node[CNAME], self, wildcard=wildcard)
         if record_type == ANY and node:
             # RFC 8482 4.1: one of the record sets, so that nobody amplifies with the answer.
-            return Found(Outcome.FOUND, node[min(node)], self)
-        return Found(Outcome.NODATA, zone=self)
+            return Found(Outcome.FOUND, node[min(node)], self, wildcard=wildcard)
+        return Found(Outcome.NODATA, zone=self, wildcard=wildcard)
 
     def _cut_above(self, name: bytes) -> bytes | None:
         """The delegation nearest to the apex on the way to a name."""
@@ -139,19 +227,20 @@ class ZoneData:
                 name = parent_of(name)
         return cut
 
-    def _wildcard(self, name: bytes) -> dict[int, Rrset] | None:
-        """The wildcard that covers a name which does not exist (RFC 4592 3.3.1)."""
+    def _wildcard(self, name: bytes) -> bytes:
+        """The wildcard that would cover a name which does not exist (RFC 4592 3.3.1)."""
         encloser = parent_of(name)
         while encloser not in self.nodes:
             encloser = parent_of(encloser)
-        return self.nodes.get(WILDCARD + encloser)
+        return WILDCARD + encloser
 
     def answers_at(self, name: bytes) -> dict[int, Rrset]:
         """What the zone answers with authority for an owner of its own."""
         cut = self._cut_above(name)
+        node = self.nodes[name]
         if cut is None:
-            return self.nodes[name]
-        return {DS: self.nodes[name][DS]} if cut == name and DS in self.nodes[name] else {}
+            return node
+        return {kind: node[kind] for kind in (DS, NSEC) if kind in node} if cut == name else {}
 
 
 class ZoneSet:
