@@ -11,7 +11,7 @@ import uvloop
 from mailstead.roles.tls import KeyFolder, client_context, server_context
 from mailstead.store.disk import write_whole
 from support.post import Post
-from support.tls import ec_key
+from support.tls import tls_key
 from support.world import World
 
 LoopFactory = Callable[[], asyncio.AbstractEventLoop] | None
@@ -54,7 +54,7 @@ def contexts(tmp_path_factory: pytest.TempPathFactory) -> tuple[Any, Any]:
         write_whole(folder / name, content)
         return folder / name
 
-    keys = KeyFolder(folder, write, ec_key)
+    keys = KeyFolder(folder, write, tls_key)
     return server_context(keys, "", ("localhost", "127.0.0.1"), 1_760_000_000_000), client_context()
 
 

@@ -49,7 +49,7 @@ def test_serials_rise_and_fractions_stay_below_one() -> None:
             assert len(dice.token(7)) == 7
             assert len({dice.uuid() for _ in range(100)}) == 100
             assert load_private_key(await dice.rsa_key(1024))
-            assert load_pem_private_key(dice.ec_key(), None)
+            assert load_pem_private_key(dice.tls_key(), None)
             assert await ThreadWorkers(pool).run(divmod, 7, 2) == (3, 1)
 
     asyncio.run(scene())

@@ -14,7 +14,7 @@ from cryptography import x509
 from mailstead.roles import certificates
 from mailstead.roles.tls import CertificateError, KeyFolder, client_context, server_context
 from mailstead.store.disk import write_whole
-from support.tls import ec_key
+from support.tls import tls_key
 
 NOW = 1_760_000_000_000
 DAY = 86_400_000
@@ -27,7 +27,7 @@ class Folder:
     def __init__(self, path: Path) -> None:
         self.path = path
         self.written: list[str] = []
-        self.keys = KeyFolder(path, self.write, ec_key)
+        self.keys = KeyFolder(path, self.write, tls_key)
 
     def write(self, name: str, content: bytes) -> Path:
         self.written.append(name)
@@ -86,7 +86,7 @@ def test_what_is_lost_or_damaged_is_made_anew(
 
 
 def test_a_key_of_another_ca_is_noticed(folder: Folder) -> None:
-    (folder.path / "ca.key").write_bytes(ec_key())
+    (folder.path / "ca.key").write_bytes(tls_key())
     assert folder.start() == ["ca.key", "ca.pem", "tls.pem"]
 
 

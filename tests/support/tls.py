@@ -5,7 +5,7 @@ from concurrent.futures import ThreadPoolExecutor
 from mailstead.roles.clock import SystemRandomness
 
 
-def ec_key() -> bytes:
+def tls_key() -> bytes:
     """A new ECDSA key, PEM."""
     with ThreadPoolExecutor(1) as pool:
-        return SystemRandomness(pool).ec_key()
+        return SystemRandomness(pool).tls_key()

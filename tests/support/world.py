@@ -22,6 +22,7 @@ from botocore.awsrequest import AWSRequest, HeadersDict, prepare_request_dict
 from botocore.credentials import Credentials as Keys
 from botocore.loaders import Loader
 from botocore.model import ServiceModel
+from cryptography.hazmat.primitives.serialization import Encoding
 
 from mailstead.api.gateway import Gateway
 from mailstead.api.operation import Operations, Ports
@@ -39,7 +40,7 @@ from mailstead.mail.service import ServiceNames, ensure_service_key
 from mailstead.mail.submission import Outbound
 from mailstead.mail.verification import Verification
 from mailstead.mail.zones import Zones
-from mailstead.roles.clock import LocalWakeups, _rsa_key
+from mailstead.roles.clock import LocalWakeups, _p256_key, _rsa_key
 from mailstead.store.sealing import Seal
 from mailstead.store.sqlite import SqliteStore
 from mailstead.wire.aws import Wire
@@ -106,6 +107,9 @@ class Dice:
 
     async def rsa_key(self, bits: int) -> bytes:
         return rsa_key(bits, next(self._keys))
+
+    def p256_key(self) -> bytes:
+        return _p256_key(Encoding.DER)
 
 
 class Dns:

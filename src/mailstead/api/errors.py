@@ -126,13 +126,23 @@ _STS: Table = {
 _ROUTE53: Table = {
     About(NotFound): "NoSuchHostedZone",
     About(NotFound, "change"): "NoSuchChange",
+    About(NotFound, "key-signing-key"): "NoSuchKeySigningKey",
+    About(NotFound, "active-key"): "KeySigningKeyWithActiveStatusNotFound",
+    About(NotFound, "dnssec"): "DNSSECNotFound",
     About(Conflict): "HostedZoneAlreadyExists",
+    About(Conflict, "key-signing-key"): "KeySigningKeyAlreadyExists",
+    About(Conflict, "key-signing-key", "in-use"): "KeySigningKeyInUse",
+    About(Conflict, "key-signing-key", "parent"): "KeySigningKeyInParentDSRecord",
     About(Conflict, "", "in-use"): "HostedZoneNotEmpty",
     About(Conflict, "", "stale"): "PriorRequestNotComplete",
     About(Invalid): "InvalidInput",
     About(Invalid, "record-set"): "InvalidChangeBatch",
     About(Invalid, "domain"): "InvalidDomainName",
+    About(Invalid, "key-name"): "InvalidKeySigningKeyName",
+    About(Invalid, "key-status"): "InvalidKeySigningKeyStatus",
+    About(Invalid, "kms-arn"): "InvalidKMSArn",
     About(Limit): "TooManyHostedZones",
+    About(Limit, "key-signing-key"): "TooManyKeySigningKeys",
     About(Refused): _ACCESS_DENIED,
 }
 _SSM: Table = {

@@ -98,7 +98,7 @@ def _servers_out(zone: HostedZone) -> Params:
     return {"NameServers": list(zone.name_servers)}
 
 
-def _change_out(call: Call, comment: str | None = None) -> Params:
+def change_out(call: Call, comment: str | None = None) -> Params:
     """A new change. Route 53 shows each as pending first."""
     now = call.ports.clock.now()
     octets = now.to_bytes(6) + call.ports.randomness.token(4)
@@ -125,7 +125,7 @@ async def create_hosted_zone(call: Call, p: Params) -> Params:
     )
     return {
         "HostedZone": _zone_out(call, zone),
-        "ChangeInfo": _change_out(call),
+        "ChangeInfo": change_out(call),
         "DelegationSet": _servers_out(zone),
         "Location": f"/2013-04-01/hostedzone/{zone.name}",
     }
@@ -194,7 +194,7 @@ async def update_hosted_zone_comment(call: Call, p: Params) -> Params:
 @operation("route53", "DeleteHostedZone", resources=zone_arn)
 async def delete_hosted_zone(call: Call, p: Params) -> Params:
     await call.ports.zones.delete(named_zone(call, p))
-    return {"ChangeInfo": _change_out(call)}
+    return {"ChangeInfo": change_out(call)}
 
 
 # Record sets
@@ -209,7 +209,7 @@ async def change_resource_record_sets(call: Call, p: Params) -> Params:
     for change in batch["Changes"]:
         _check_served(change["ResourceRecordSet"])
     await call.ports.zones.change(zone, changes)
-    return {"ChangeInfo": _change_out(call, batch.get("Comment"))}
+    return {"ChangeInfo": change_out(call, batch.get("Comment"))}
 
 
 def _change_in(change: Mapping[str, Any]) -> RecordChange:

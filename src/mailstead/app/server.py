@@ -235,7 +235,7 @@ class _Server:
             *config.server.names,
         )
         context = tls.server_context(
-            tls.KeyFolder(folder.path, folder.write_private, domain.adapters.randomness.ec_key),
+            tls.KeyFolder(folder.path, folder.write_private, domain.adapters.randomness.tls_key),
             config.tls.certificate,
             tuple(dict.fromkeys(names)),
             domain.adapters.clock.real(),

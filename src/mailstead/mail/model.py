@@ -212,6 +212,31 @@ class RecordSet:
 
 
 @dataclass(frozen=True, slots=True)
+class KeySigningKey:
+    """A key that signs a zone's keys, and to which the parent zone points (RFC 4034 5)."""
+
+    name: str
+    caller_reference: str
+    kms_arn: str
+    """Recorded only: the key is made and held here."""
+    private: Secret
+    """P-256, PKCS#8 DER."""
+    active: bool
+    created_at: int
+    changed_at: int
+
+
+@dataclass(frozen=True, slots=True)
+class ZoneSigning:
+    """How a zone is signed (RFC 4033)."""
+
+    enabled: bool = False
+    keys: tuple[KeySigningKey, ...] = ()
+    zone_key: Secret = field(default_factory=Secret)
+    """Signs the records; P-256, PKCS#8 DER. Empty before the first time."""
+
+
+@dataclass(frozen=True, slots=True)
 class HostedZone:
     """A zone that this server answers for."""
 
@@ -229,3 +254,4 @@ class HostedZone:
     tags: dict[str, str] = field(default_factory=dict[str, str])
     revision: int = 0
     """Changes of its records so far: what the serial of the answered SOA record rose by."""
+    signing: ZoneSigning = ZoneSigning()

@@ -253,6 +253,10 @@ class Randomness(Protocol):
         """A new RSA key: base64 of PKCS#8 DER."""
         ...
 
+    def p256_key(self) -> bytes:
+        """A new ECDSA key: PKCS#8 DER."""
+        ...
+
 
 class Resolver(Protocol):
     """DNS look-ups."""

@@ -14,9 +14,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from mailstead.mail.errors import Conflict, Invalid, Limit, NotFound
-from mailstead.mail.model import HostedZone, RecordSet, Scope
+from mailstead.mail.model import HostedZone, RecordSet, Scope, ZoneSigning
 from mailstead.mail.ports import Change, Clock, Create, Randomness, Remove, Replace, Store, Wakeups
 from mailstead.mail.record_changes import Planned, RecordChange, as_changes, plan
+from mailstead.mail.zone_signing import period, signing
+from mailstead.wire.dnssec import Signing
 from mailstead.wire.domain_name import (
     DomainNameError,
     canonical_name,
@@ -51,7 +53,26 @@ class _Held:
     """The same as the two before, and what is on its way to the Store."""
     order: list[str] = field(default_factory=list[str])
     """Names of ``records`` in Route 53's order; empty until asked for."""
+    stale: bool = True
+    """Whether ``compiled`` is of other records."""
     compiled: ZoneData | None = None
+    signed_for: tuple[ZoneSigning, int] | None = None
+    """What ``signing`` was made of: the zone's keys, and the period."""
+    signing: Signing | None = None
+
+    def ready(self, now: int) -> ZoneData:
+        """The zone for answering, made anew where its records, keys or signatures are others."""
+        zone = self.zone
+        due = (zone.signing, period(now) if zone.signing.enabled else 0)
+        if self.signed_for != due:
+            self.signed_for, self.signing = due, signing(*due)
+            self.stale = True
+        if self.compiled is None or self.stale:
+            rise = zone.revision + due[1]
+            entries = [_entry(one, rise) for one in self.records.values()]
+            self.compiled = ZoneData(zone.domain, entries, self.signing, self.compiled)
+            self.stale = False
+        return self.compiled
 
     def plan(self, changes: Sequence[RecordChange]) -> tuple[HostedZone, Planned, list[Change]]:
         """What a batch makes of the zone, planned for from now on, and what the Store has to do."""
@@ -79,7 +100,7 @@ class _Held:
                 else:
                     records[key] = record_set
         self.order = []
-        self.compiled = None
+        self.stale = True
 
 
 class Zones:
@@ -104,6 +125,8 @@ class Zones:
         """Zones on their way to the Store."""
         self._domains: dict[str, HostedZone] = {}
         self._compiled: ZoneSet | None = None
+        self._period = 0
+        """In which period that was made."""
 
     async def load(self) -> None:
         """Take everything from the Store anew."""
@@ -161,18 +184,18 @@ class Zones:
     def compiled(self) -> ZoneSet:
         """All public zones, ready for answering. A change makes another one."""
         if self._compiled is None:
+            now = self._clock.real()
+            self._period = period(now)
             self._compiled = ZoneSet(
-                [self._compile(self._held[zone.name]) for zone in self._domains.values()]
+                [self._held[zone.name].ready(now) for zone in self._domains.values()]
             )
         return self._compiled
 
-    def _compile(self, held: _Held) -> ZoneData:
-        if held.compiled is None:
-            zone = held.zone
-            held.compiled = ZoneData(
-                zone.domain, [_entry(one, zone.revision) for one in held.records.values()]
-            )
-        return held.compiled
+    def renew(self) -> None:
+        """Have signatures made anew where they are due: to be called at least once a day."""
+        signed = any(held.zone.signing.enabled for held in self._held.values())
+        if signed and self._period != period(self._clock.real()):
+            self._announce()
 
     def _changed(self) -> None:
         self._compiled = None
@@ -182,6 +205,13 @@ class Zones:
             for held in sorted(self._held.values(), key=_age, reverse=True)
             if not held.zone.private
         }
+
+    def delegation_keys(self, zone: HostedZone) -> set[int]:
+        """The tags of a zone's keys that its parent zone points to, where that is hosted here."""
+        found = self.compiled.find(name_to_wire(zone.domain), TYPES["DS"])
+        if found.outcome is not Outcome.FOUND or found.rrset is None:
+            return set()
+        return {int.from_bytes(rdata[:2]) for rdata in found.rrset.rdatas}
 
     # Listings
 
@@ -323,6 +353,16 @@ class Zones:
         self._announce()
         return new
 
+    async def sign(self, zone: HostedZone, changed: ZoneSigning) -> HostedZone:
+        """Change with what a zone is signed. Errors as of `replace`."""
+        rise = 1
+        if zone.signing.enabled and not changed.enabled:
+            # Where it is signed the periods count too, and a serial never falls (RFC 1982).
+            rise += period(self._clock.real())
+        return await self.replace(
+            zone, replace(zone, signing=changed, revision=zone.revision + rise)
+        )
+
     async def delete(self, zone: HostedZone, *, everything: bool = False) -> None:
         """Delete a zone that holds only its SOA and NS records, or with ``everything`` in it.
 
@@ -332,7 +372,7 @@ class Zones:
         if held is None:
             raise _gone(zone)
         required = {RecordSet.key(zone.name, zone.domain, kind) for kind in ("SOA", "NS")}
-        if not everything and held.planned.keys() - required:
+        if not everything and (held.coming.signing.keys or held.planned.keys() - required):
             raise Conflict(
                 "The specified hosted zone contains non-required resource record sets  and so "
                 "cannot be deleted.",
@@ -367,7 +407,7 @@ class Zones:
             held.coming = zone
             held.planned = dict(held.records)
             held.order = []
-            held.compiled = None
+            held.stale = True
             self._held[zone.name] = held
         self._changed()
 
@@ -388,12 +428,12 @@ class Zones:
         return f"Z{b32encode(self._randomness.token(13)).decode()[:20]}"
 
 
-def _entry(record_set: RecordSet, revision: int) -> Entry:
+def _entry(record_set: RecordSet, rise: int) -> Entry:
     """A record set for answering. The SOA's serial rises with the zone (RFC 1982)."""
     values = record_set.values
     if record_set.type == "SOA":
         fields = values[0].split()
-        fields[2] = str((int(fields[2]) + revision) % SERIALS)
+        fields[2] = str((int(fields[2]) + rise) % SERIALS)
         values = (" ".join(fields),)
     return record_set.owner, record_set.type, record_set.ttl, values
 

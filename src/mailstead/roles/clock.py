@@ -67,13 +67,18 @@ class SystemRandomness:
         loop = asyncio.get_running_loop()
         return await loop.run_in_executor(self._keys, _rsa_key, bits)
 
-    def ec_key(self) -> bytes:
+    def p256_key(self) -> bytes:
+        return _p256_key(serialization.Encoding.DER)
+
+    def tls_key(self) -> bytes:
         """A new ECDSA P-256 key for TLS: PKCS#8 PEM."""
-        return ec.generate_private_key(ec.SECP256R1()).private_bytes(
-            serialization.Encoding.PEM,
-            serialization.PrivateFormat.PKCS8,
-            serialization.NoEncryption(),
-        )
+        return _p256_key(serialization.Encoding.PEM)
+
+
+def _p256_key(encoding: serialization.Encoding) -> bytes:
+    return ec.generate_private_key(ec.SECP256R1()).private_bytes(
+        encoding, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+    )
 
 
 def _rsa_key(bits: int) -> bytes:

@@ -83,9 +83,10 @@ class DnsServer:
             await self._listener.drained(seconds)
 
     async def _compile(self) -> None:
-        """Make the zones ready after a change, not at the next query."""
+        """Make the zones ready after a change, not at the next query, and signatures in time."""
         watch = self._wakeups.watch("zones")
         while True:
+            self._zones.renew()
             _ = self._zones.compiled
             await watch.wait(POLL_SECONDS)
 
