@@ -1,0 +1,78 @@
+"""A signed zone as validators see it: delv follows the chain from the key down to every answer."""
+
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from support.running import Mailstead
+
+KMS = "arn:aws:kms:us-east-1:000000000000:key/11111111-2222-3333-4444-555555555555"
+DOMAIN = "signed.example"
+
+pytestmark = pytest.mark.slow
+
+
+@pytest.fixture(scope="module")
+def dnskey(server: Mailstead) -> str:
+    """The key-signing key of a zone that is signed, as its DNSKEY record has it."""
+    added = server.command("domain", "add", DOMAIN)
+    assert added.returncode == 0, added.stderr
+    route53 = server.boto3("route53")
+    [zone] = route53.list_hosted_zones_by_name(DNSName=DOMAIN, MaxItems="1")["HostedZones"]
+    made = route53.create_key_signing_key(
+        CallerReference="1",
+        HostedZoneId=zone["Id"],
+        KeyManagementServiceArn=KMS,
+        Name="main",
+        Status="ACTIVE",
+    )
+    route53.enable_hosted_zone_dnssec(HostedZoneId=zone["Id"])
+    records = [("*.wild", "TXT", '"wild"'), ("www", "CNAME", f"{DOMAIN}.")]
+    changes = [
+        {
+            "Action": "CREATE",
+            "ResourceRecordSet": {
+                "Name": f"{name}.{DOMAIN}",
+                "Type": kind,
+                "TTL": 300,
+                "ResourceRecords": [{"Value": value}],
+            },
+        }
+        for name, kind, value in records
+    ]
+    route53.change_resource_record_sets(HostedZoneId=zone["Id"], ChangeBatch={"Changes": changes})
+    return made["KeySigningKey"]["DNSKEYRecord"]
+
+
+@pytest.mark.parametrize(
+    ("name", "kind", "says"),
+    [
+        (DOMAIN, "MX", "fully validated"),
+        (DOMAIN, "SOA", "fully validated"),
+        (f"www.{DOMAIN}", "MX", "fully validated"),
+        (f"x.wild.{DOMAIN}", "TXT", "fully validated"),
+        (f"nothing.{DOMAIN}", "A", "ncache nxdomain"),
+        (f"wild.{DOMAIN}", "A", "ncache nxrrset"),
+        (f"x.wild.{DOMAIN}", "A", "ncache nxrrset"),
+    ],
+)
+def test_delv_believes_what_is_there_and_what_is_not(
+    server: Mailstead, dnskey: str, tmp_path: Path, name: str, kind: str, says: str
+) -> None:
+    if shutil.which("delv") is None:
+        pytest.skip("no delv: the Debian package bind9-dnsutils has it")
+    flags, protocol, algorithm, public = dnskey.split(" ", 3)
+    anchor = tmp_path / "anchor"
+    anchor.write_text(
+        f'trust-anchors {{ {DOMAIN}. static-key {flags} {protocol} {algorithm} "{public}"; }};\n'
+    )
+    run = subprocess.run(
+        ["delv", "@127.0.0.1", "-p", str(server.ports["dns"]), "-a", str(anchor),
+         f"+root={DOMAIN}", name, kind],
+        check=False, capture_output=True, text=True, timeout=30,
+    )  # fmt: skip
+    assert run.returncode == 0, run.stderr
+    assert says in run.stdout + run.stderr
+    assert "unsigned" not in run.stdout
