@@ -105,6 +105,14 @@ class Smtp:
 
 
 @dataclass(frozen=True, slots=True)
+class Dns:
+    """The DNS server."""
+
+    responses_per_second: int = 20
+    """Answers alike that a network (IPv4 /24, IPv6 /56) gets over UDP; 0: no limit."""
+
+
+@dataclass(frozen=True, slots=True)
 class Ports:
     """The ports, before ``--port-shift``; 0 takes any free one."""
 
@@ -144,6 +152,7 @@ class Config:
     account: AccountSettings = field(default_factory=AccountSettings)
     identities: IdentitySettings = field(default_factory=IdentitySettings)
     smtp: Smtp = field(default_factory=Smtp)
+    dns: Dns = field(default_factory=Dns)
     ports: Ports = field(default_factory=Ports)
 
 
@@ -282,6 +291,8 @@ def checked(config: Config) -> Config:
         value = getattr(getattr(config, section), name)
         if value not in choices:
             raise ConfigError(f'{key} can\'t be "{value}": it is one of {", ".join(choices)}')
+    if config.dns.responses_per_second < 0:
+        raise ConfigError("dns.responses_per_second is 0 (no limit) or more")
     for network in config.smtp.trusted_networks:
         try:
             ip_network(network)

@@ -21,6 +21,7 @@ import uvloop
 from mailstead.mail.model import Scope
 from mailstead.mail.ports import Create
 from mailstead.mail.record_changes import RecordChange
+from mailstead.mail.response_rates import ResponseRates
 from mailstead.mail.service import DkimName, ServiceNames
 from mailstead.mail.zones import Zones
 from mailstead.roles.clock import LocalWakeups, SystemClock, SystemRandomness
@@ -29,7 +30,7 @@ from mailstead.roles.resolver import CaptureResolver
 from mailstead.roles.sockets import bind_both
 from mailstead.store.sealing import Seal
 from mailstead.store.sqlite import SqliteStore
-from mailstead.wire.dns import Query
+from mailstead.wire.dns import Query, truncated
 from mailstead.wire.lookup import FAILED, NXDOMAIN, Answer, Question, Status
 
 HOST = "127.0.0.1"
@@ -181,6 +182,17 @@ def test_a_change_is_answered_at_once(play: Callable[..., None]) -> None:
         assert (await stage.ask("n.example.test", "A")).answer
 
     play(scene)
+
+
+def test_the_rate_of_a_network(play: Callable[..., None]) -> None:
+    async def scene(stage: Stage) -> None:
+        reply = (await stage.ask("mx.example.test", "A")).to_wire()
+        for _ in range(3):
+            assert stage.server.within_rate(reply, HOST) == reply
+        found = [stage.server.within_rate(reply, "192.0.2.1") for _ in range(3)]
+        assert found == [reply, None, truncated(reply)]
+
+    play(scene, rates=ResponseRates(1))
 
 
 def test_both_families(play: Callable[..., None]) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from importlib import resources
-from ipaddress import ip_network
+from ipaddress import IPv4Network, IPv6Network, ip_network
 from typing import Any
 
 from mailstead import __version__
@@ -38,6 +38,7 @@ from mailstead.mail.access import Policy, Principal, Request, decide, sending_re
 from mailstead.mail.access_conditions import Context
 from mailstead.mail.errors import Refused
 from mailstead.mail.model import Scope
+from mailstead.mail.response_rates import ResponseRates
 from mailstead.roles.smtpd import SmtpSettings
 from mailstead.roles.submissiond import SubmissionDoor, Submitter
 from mailstead.wire.aws import Wire
@@ -148,8 +149,18 @@ def submission_door(config: Config, domain: Domain) -> SubmissionDoor:
             Principal(domain.home.account, arn, domain.home.account, is_root=True), domain.home
         )
 
-    networks = tuple(ip_network(text) for text in config.smtp.trusted_networks)
+    networks = trusted_networks(config)
     return SubmissionDoor(domain.outbound, domain.adapters.randomness, login, root, networks)
+
+
+def trusted_networks(config: Config) -> tuple[IPv4Network | IPv6Network, ...]:
+    """From where clients need no log-in, and no rate holds them."""
+    return tuple(ip_network(text) for text in config.smtp.trusted_networks)
+
+
+def response_rates(config: Config) -> ResponseRates:
+    """How many answers DNS clients get over UDP."""
+    return ResponseRates(config.dns.responses_per_second, trusted_networks(config))
 
 
 def submitter(principal: Principal, scope: Scope) -> Submitter:

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from typing import Any
 
 from mailstead.app.domain import Domain
+from mailstead.mail.response_rates import ResponseRates
 from mailstead.roles.crowd import Crowd
 from mailstead.roles.dns import DnsServer
 from mailstead.roles.httpd import HttpListener
@@ -45,12 +46,15 @@ class Running:
         await listener.start(context)
         self._listeners.append(listener)
 
-    async def dns(self, udp: Binding | None, tcp: Binding | None) -> None:
+    async def dns(self, udp: Binding | None, tcp: Binding | None, rates: ResponseRates) -> None:
         """Serve DNS on a port."""
         if udp is None or tcp is None:
             return
         adapters = self._domain.adapters
-        server = DnsServer(self._domain.zones, self._domain.names, adapters.store, adapters.wakeups)
+        domain = self._domain
+        server = DnsServer(
+            domain.zones, domain.names, adapters.store, adapters.wakeups, rates=rates
+        )
         await server.start(udp, tcp, self._group)
         self._listeners.append(server)
 

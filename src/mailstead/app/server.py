@@ -275,7 +275,7 @@ class _Server:
             await running.smtp(
                 bound.submissions, submission_port(settings, door, implicit_tls=True), context
             )
-            await running.dns(bound.dns_udp, bound.dns_tcp)
+            await running.dns(bound.dns_udp, bound.dns_tcp, doors.response_rates(config))
             deployer = Deployer(beside.moving, beside.run, domain.adapters.wakeups)
             await self._live(folder, domain, bound, facts, running, deployer)
 

@@ -13,11 +13,12 @@ from typing import Any
 
 from mailstead.mail.ports import Store, Wakeups
 from mailstead.mail.reception import is_loopback
+from mailstead.mail.response_rates import ResponseRates, Verdict
 from mailstead.mail.service import ServiceNames
 from mailstead.mail.zones import Zones
 from mailstead.roles.net import Connection, Listener
 from mailstead.roles.sockets import Binding
-from mailstead.wire.dns import Frames, Query, answer, frame, refusal, response
+from mailstead.wire.dns import Frames, Query, answer, frame, refusal, response, truncated
 
 log = logging.getLogger("mailstead.dns")
 
@@ -41,20 +42,26 @@ class DnsServer:
         store: Store,
         wakeups: Wakeups,
         *,
+        rates: ResponseRates | None = None,
         idle_seconds: float = IDLE_SECONDS,
         connections: int = CONNECTIONS,
     ) -> None:
-        """``names`` None: the service's names are not answered here."""
+        """``names`` None: the service's names are not answered here.
+
+        ``rates`` limits what is sent over UDP; None: nothing does.
+        """
         self._zones = zones
         self._names = names
         self._store = store
         self._wakeups = wakeups
+        self._rates = rates if rates is not None else ResponseRates(0)
         self._idle_seconds = idle_seconds
         self._connections = connections
         self._transports: list[asyncio.DatagramTransport] = []
         self._listener: Listener | None = None
         self._task: asyncio.Task[None] | None = None
         self._open = 0
+        self._loop_time: Callable[[], float] = asyncio.get_running_loop().time
 
     async def start(self, udp: Binding, tcp: Binding, group: asyncio.TaskGroup) -> None:
         """Answer from now on."""
@@ -100,6 +107,13 @@ class DnsServer:
         if names is None or question is None or not is_loopback(client):
             return refusal(found)
         return found if names.holds(question.name) else refusal(found)
+
+    def within_rate(self, reply: bytes, client: str) -> bytes | None:
+        """What of a reply may be sent over UDP at the rate of its network; None: nothing."""
+        verdict = self._rates.verdict(client, reply, self._loop_time())
+        if verdict is Verdict.SEND:
+            return reply
+        return truncated(reply) if verdict is Verdict.TRUNCATE else None
 
     async def service_reply(self, query: Query) -> bytes:
         """The reply to a question about one of the service's names."""
@@ -165,5 +179,6 @@ class _Datagrams(asyncio.DatagramProtocol):
             log.exception("a DNS query failed")
 
     def _send(self, reply: bytes, addr: Address) -> None:
-        if self._transport is not None and not self._transport.is_closing():
-            self._transport.sendto(reply, addr)
+        sent = self._server.within_rate(reply, addr[0])
+        if sent is not None and self._transport is not None and not self._transport.is_closing():
+            self._transport.sendto(sent, addr)

@@ -127,6 +127,17 @@ def response(query: Query, found: Answer) -> bytes:
     return _message(query, _AUTHORITATIVE, rcode, (len(rrset.tails), 0, 0), rrset.section)
 
 
+def truncated(reply: bytes) -> bytes:
+    """A reply without records that sends its asker to TCP (RFC 2181 9)."""
+    end = _HEADER_SIZE
+    questions = reply[4:6]
+    if questions != b"\0\0":
+        end = _name_end(reply, end) + 4
+    return (
+        reply[:2] + bytes((reply[2] | _TRUNCATED, reply[3])) + questions + bytes(6) + reply[12:end]
+    )
+
+
 def frame(message: bytes) -> bytes:
     """A message as it goes over TCP (RFC 1035 4.2.2)."""
     return len(message).to_bytes(2) + message
