@@ -106,7 +106,7 @@ async def create_stack(call: Call, p: Params) -> Params:
 
 @operation("cloudformation", "UpdateStack", resources=stack_arns)
 async def update_stack(call: Call, p: Params) -> Params:
-    stack = await stacks(call).require(call.scope, p["StackName"])
+    stack = await stacks(call).require(call.scope, p["StackName"], service.BRACKETED)
     wanted = await wanted_of(call, p, stack)
     changed = await stacks(call).update(
         caller(call, p), stack, wanted, rollback=not p.get("DisableRollback", False)
@@ -164,7 +164,7 @@ async def list_stacks(call: Call, p: Params) -> Params:
 
 @operation("cloudformation", "DescribeStackEvents", resources=stack_arns)
 async def describe_stack_events(call: Call, p: Params) -> Params:
-    stack = await stacks(call).require(call.scope, p["StackName"])
+    stack = await stacks(call).require(call.scope, p["StackName"], service.BRACKETED)
     rows, token = page(await stacks(call).journal.events(stack), p, PAGE)
     return {"StackEvents": [event_shown(stack, one) for one in rows], "NextToken": token}
 
@@ -185,7 +185,7 @@ async def describe_stack_resources(call: Call, p: Params) -> Params:
 
 @operation("cloudformation", "DescribeStackResource", resources=stack_arns)
 async def describe_stack_resource(call: Call, p: Params) -> Params:
-    stack = await stacks(call).require(call.scope, p["StackName"])
+    stack = await stacks(call).require(call.scope, p["StackName"], "Stack '{}' does not exist")
     record = (await stacks(call).journal.resources(stack)).get(p["LogicalResourceId"])
     if record is None:
         raise Invalid(

@@ -34,6 +34,9 @@ NO_CHANGES = (
     "The submitted information didn't contain changes. "
     "Submit different information to create a change set."
 )
+WITH_ID = "Stack with id {} does not exist"
+BRACKETED = "Stack [{}] does not exist"
+"""DescribeStackEvents' words and those of changes: CDK before 2.168 compares whole texts."""
 STABLE = frozenset(
     {
         "CREATE_COMPLETE",
@@ -67,11 +70,11 @@ class Stacks:
     context: Callable[[Stack, str], Awaitable[Context]]
     """Where and as whom a stack's actions on a resource are done."""
 
-    async def require(self, scope: Scope, name: str) -> Stack:
+    async def require(self, scope: Scope, name: str, words: str = WITH_ID) -> Stack:
         """The stack; Invalid in CloudFormation's words for none."""
         stack = await self.journal.stack(scope, name)
         if stack is None:
-            raise missing(name)
+            raise missing(name, words)
         return stack
 
     # Change sets
@@ -92,7 +95,7 @@ class Stacks:
                 reason="exists",
             )
         if kind == "UPDATE" and (stack is None or stack.status == "REVIEW_IN_PROGRESS"):
-            raise missing(stack_name)
+            raise missing(stack_name, BRACKETED)
         if kind == "UPDATE" and stack is not None:
             _require_stable(stack)
         if stack is None:
@@ -377,11 +380,9 @@ class Stacks:
         return new
 
 
-def missing(name: str) -> Invalid:
+def missing(name: str, words: str = WITH_ID) -> Invalid:
     """CloudFormation's words for a stack that is not there."""
-    return Invalid(
-        f"Stack with id {name} does not exist", resource="stack", name=name, reason="missing"
-    )
+    return Invalid(words.format(name), resource="stack", name=name, reason="missing")
 
 
 def missing_change_set(name: str) -> NotFound:
