@@ -15,6 +15,7 @@ from mailstead.api.cloudformation.answers import (
 )
 from mailstead.api.cloudformation.model import Stack, Wanted, sealed
 from mailstead.api.cloudformation.service import Caller, Stacks
+from mailstead.api.cloudformation.settling import settle
 from mailstead.api.operation import Call, operation
 from mailstead.mail.errors import Invalid
 from mailstead.wire.template import Template, parse_template
@@ -101,6 +102,7 @@ async def create_stack(call: Call, p: Params) -> Params:
         protected=bool(p.get("EnableTerminationProtection")),
         policy=p.get("StackPolicyBody", ""),
     )
+    await settle(call, stack.arn)
     return {"StackId": stack.arn}
 
 
@@ -111,6 +113,7 @@ async def update_stack(call: Call, p: Params) -> Params:
     changed = await stacks(call).update(
         caller(call, p), stack, wanted, rollback=not p.get("DisableRollback", False)
     )
+    await settle(call, changed.arn)
     return {"StackId": changed.arn}
 
 
@@ -120,18 +123,22 @@ async def delete_stack(call: Call, p: Params) -> None:
     if stack is not None:
         role = await role_of(call, p)
         await stacks(call).delete(caller(call, p), stack, p.get("RetainResources", []), role)
+        await settle(call, stack.arn)
 
 
 @operation("cloudformation", "RollbackStack", resources=stack_arns)
 async def rollback_stack(call: Call, p: Params) -> Params:
     stack = await stacks(call).require(call.scope, p["StackName"])
-    return {"StackId": (await stacks(call).roll_back(caller(call, p), stack)).arn}
+    await stacks(call).roll_back(caller(call, p), stack)
+    await settle(call, stack.arn)
+    return {"StackId": stack.arn}
 
 
 @operation("cloudformation", "ContinueUpdateRollback", resources=stack_arns)
 async def continue_update_rollback(call: Call, p: Params) -> None:
     stack = await stacks(call).require(call.scope, p["StackName"])
     await stacks(call).roll_back(caller(call, p), stack)
+    await settle(call, stack.arn)
 
 
 @operation("cloudformation", "DescribeStacks", resources=stack_arns)
