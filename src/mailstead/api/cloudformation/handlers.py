@@ -153,8 +153,12 @@ async def describe_stacks(call: Call, p: Params) -> Params:
 
 
 def _masked(stack: Stack) -> Template | None:
-    text = stack.current.template or (stack.target.template if stack.target else "")
+    text = _text_of(stack)
     return parse_template(text) if text else None
+
+
+def _text_of(stack: Stack) -> str:
+    return stack.current.template or (stack.target.template if stack.target else "")
 
 
 @operation("cloudformation", "ListStacks")
@@ -214,15 +218,14 @@ async def list_stack_resources(call: Call, p: Params) -> Params:
 @operation("cloudformation", "GetTemplate", resources=stack_arns)
 async def get_template(call: Call, p: Params) -> Params:
     stack = await stacks(call).require(call.scope, p["StackName"])
-    text = stack.current.template or (stack.target.template if stack.target else "")
-    return {"TemplateBody": text, "StagesAvailable": ["Original", "Processed"]}
+    return {"TemplateBody": _text_of(stack), "StagesAvailable": ["Original", "Processed"]}
 
 
 @operation("cloudformation", "GetTemplateSummary")
 async def get_template_summary(call: Call, p: Params) -> Params:
     if p.get("StackName"):
         stack = await stacks(call).require(call.scope, p["StackName"])
-        text = stack.current.template
+        text = _text_of(stack)
     else:
         text = await template_of(call, p, None)
     return drop(service.summary_of(text))
