@@ -315,6 +315,7 @@ class Zones:
         records = [Remove(one) for one in held.planned.values()]
         # Gone at once, so that no change comes between.
         del self._held[zone.name]
+        self._changed()
         await self._apply(held, [Remove(held.zone), *records])
         self._announce()
 
