@@ -16,9 +16,9 @@ from botocore.awsrequest import AWSResponse
 from botocore.config import Config
 
 from mailstead.api import iam as iam_handlers
+from mailstead.api import iam_absent, s3, s3_multipart, s3_objects, s3_settings
 from mailstead.api import iam_policies as policy_handlers
 from mailstead.api import iam_roles as role_handlers
-from mailstead.api import s3, s3_multipart, s3_objects, s3_settings
 from mailstead.api import sts as sts_handlers
 from mailstead.api.bootstrap import Bootstrap
 from mailstead.api.buckets import Buckets
@@ -212,7 +212,7 @@ class Door:
 @pytest.fixture
 def door(tmp_path: Path) -> Iterator[Door]:
     """A gateway with the IAM and STS handlers."""
-    made = Door(tmp_path, [iam_handlers, policy_handlers, role_handlers, sts_handlers])
+    made = Door(tmp_path, [iam_handlers, iam_absent, policy_handlers, role_handlers, sts_handlers])
     yield made
     made.close()
 

@@ -92,6 +92,19 @@ def test_a_comment_in_the_middle_of_a_change(with_zones: Callable[[Scene], None]
     with_zones(scene)
 
 
+def test_a_zone_on_its_way_out_answers_no_more(with_zones: Callable[[Scene], None]) -> None:
+    async def scene(zones: Zones) -> None:
+        zone = await zones.create(SCOPE, "example.test", "once")
+        # Nothing is compiled since the zone was made: the answer compiles what there is.
+        async with asyncio.TaskGroup() as group:
+            deleting = group.create_task(zones.delete(zone))
+            await asyncio.sleep(0)
+            assert not deleting.done()
+            assert zones.answer(Question("example.test", "NS")) is None
+
+    with_zones(scene)
+
+
 @pytest.mark.parametrize("domain", ["", ".", "*.example.test", "a..b", "a b.test"])
 def test_what_is_no_domain(with_zones: Callable[[Scene], None], domain: str) -> None:
     async def scene(zones: Zones) -> None:

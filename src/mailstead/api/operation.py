@@ -78,6 +78,8 @@ class Ports:
     secrets: Secrets
     review: str
     """How requests for production access are answered: ``PENDING``, ``GRANTED``, ``DENIED``."""
+    patience: float = 0.0
+    """Seconds that an answer may wait for the end of what it sets going."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -22,6 +22,7 @@ from pathlib import Path
 from typing import Any
 
 from mailstead import __version__
+from mailstead.api.cloudformation.settling import SETTLED
 from mailstead.app import doors, services
 from mailstead.app.announce import Announcer, log_to_stderr, process_seconds
 from mailstead.app.bound import Bound, bind_ports
@@ -60,6 +61,8 @@ log = logging.getLogger("mailstead")
 
 DRAIN_SECONDS = 5.0
 """How long deliveries under way may take at the end."""
+SETTLE_SECONDS = 1.0
+"""How long the answer to a stack's change waits for the stack: clients pause for 5 or 30."""
 WELCOME_SECONDS = 10.0
 _FOR_PEOPLE = (
     PortError,
@@ -263,7 +266,9 @@ class _Server:
             door = doors.submission_door(config, domain)
             crowd = Crowd(lambda address: is_loopback(address) or door.trusts(address))
             running = Running(domain, group, crowd)
-            beside = services.compose(config, domain, hosts)
+            # Without the role that runs stacks nothing would end while an answer waits.
+            patience = SETTLE_SECONDS if "deployer" in self._options.roles else 0.0
+            beside = services.compose(config, domain, hosts, patience)
             await beside.bootstrap.ensure(domain.home)
             running.http(bound.api, lambda: self._api(domain, beside, access), context)
             running.http(bound.console, lambda: site, None)
@@ -276,7 +281,7 @@ class _Server:
                 bound.submissions, submission_port(settings, door, implicit_tls=True), context
             )
             await running.dns(bound.dns_udp, bound.dns_tcp, doors.response_rates(config))
-            deployer = Deployer(beside.moving, beside.run, domain.adapters.wakeups)
+            deployer = Deployer(beside.moving, beside.run, domain.adapters.wakeups, SETTLED)
             await self._live(folder, domain, bound, facts, running, deployer)
 
     def _api(self, domain: Domain, beside: services.Services, access: doors.LocalAccess) -> Any:

@@ -56,8 +56,13 @@ def registry() -> Registry:
     return Registry(RESOURCE_TYPES)
 
 
-def compose(config: Config, domain: Domain, hosts: Iterable[str]) -> Services:
-    """Put the services together; ``hosts`` are the names that clients reach us by."""
+def compose(
+    config: Config, domain: Domain, hosts: Iterable[str], patience: float = 0.0
+) -> Services:
+    """Put the services together; ``hosts`` are the names that clients reach us by.
+
+    ``patience`` is how long, in seconds, an answer may wait for a stack's end.
+    """
     adapters = domain.adapters
     parameters = Parameters(adapters.store, adapters.clock)
     hidden = Secrets(adapters.store, adapters.clock, adapters.randomness)
@@ -104,5 +109,6 @@ def compose(config: Config, domain: Domain, hosts: Iterable[str]) -> Services:
         parameters=parameters,
         secrets=hidden,
         review=config.account.review.upper(),
+        patience=patience,
     )
     return Services(made, engine, Bootstrap(domain.iam))

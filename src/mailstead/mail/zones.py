@@ -383,6 +383,7 @@ class Zones:
         records = [Remove(one) for one in held.planned.values()]
         # Gone at once, so that no change comes between.
         del self._held[zone.name]
+        self._changed()
         await self._apply(held, [Remove(held.coming), *records])
         self._announce()
 

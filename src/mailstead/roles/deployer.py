@@ -21,11 +21,16 @@ class Deployer:
         moving: Callable[[], Awaitable[Sequence[str]]],
         run: Callable[[str], Awaitable[None]],
         wakeups: Wakeups,
+        settled: str,
     ) -> None:
-        """``moving`` names the stacks under way, ``run`` brings one to its end."""
+        """``moving`` names the stacks under way, ``run`` brings one to its end.
+
+        ``settled`` is the topic that is woken then.
+        """
         self._moving = moving
         self._run = run
         self._wakeups = wakeups
+        self._settled = settled
         self._active: set[str] = set()
 
     async def run(self) -> None:
@@ -46,3 +51,4 @@ class Deployer:
             log.exception("the stack %s stands still: it is tried again", name)
         finally:
             self._active.discard(name)
+            self._wakeups.wake(self._settled)

@@ -297,5 +297,7 @@ def test_stacks_of_one_name_and_tokens(at: StackWorld) -> None:
         at.create(TWO)
     with pytest.raises(Invalid, match="pattern"):
         at.create(TWO, "9")
-    with pytest.raises(DomainError, match="does not exist"):
+    with pytest.raises(DomainError, match=r"^Stack with id Nobody does not exist$"):
         at.run(at.stacks.require(stack.scope, "Nobody"))
+    with pytest.raises(DomainError, match=r"^Stack \[Nobody\] does not exist$"):
+        at.change_set("UPDATE", TWO, "Nobody")

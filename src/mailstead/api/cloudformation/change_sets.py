@@ -9,6 +9,7 @@ from mailstead.api.cloudformation.answers import change_set_shown, change_shown,
 from mailstead.api.cloudformation.handlers import caller, stack_arns, stacks, wanted_of
 from mailstead.api.cloudformation.model import ChangeSet, Stack
 from mailstead.api.cloudformation.service import missing_change_set
+from mailstead.api.cloudformation.settling import settle
 from mailstead.api.operation import Call, operation
 from mailstead.mail.errors import Invalid
 from mailstead.wire.template import TemplateError, parse_template
@@ -79,6 +80,7 @@ async def execute_change_set(call: Call, p: Params) -> None:
     if p.get("DisableRollback"):
         change_set = replace(change_set, on_failure="DO_NOTHING")
     await stacks(call).execute(caller(call, p), stack, change_set)
+    await settle(call, stack.arn)
 
 
 @operation("cloudformation", "DeleteChangeSet", resources=stack_arns)

@@ -121,7 +121,9 @@ class Engine:
                 kind = "UPDATE_ROLLBACK" if "UPDATE" in stack.status else "ROLLBACK"
                 return await self._move(stack, f"{kind}_FAILED", problem)
         if stack.status == "ROLLBACK_IN_PROGRESS":
-            return await self._move(stack, "ROLLBACK_COMPLETE", target=None)
+            # What was asked for stays to be shown: GetTemplate, GetTemplateSummary.
+            asked = stack.target or stack.current
+            return await self._move(stack, "ROLLBACK_COMPLETE", target=None, current=asked)
         return await self._move(stack, f"UPDATE_ROLLBACK{CLEANUP}")
 
     async def end_back(self, stack: Stack) -> Stack:

@@ -15,6 +15,7 @@ from mailstead.api.cloudformation.answers import (
 )
 from mailstead.api.cloudformation.model import Stack, Wanted, sealed
 from mailstead.api.cloudformation.service import Caller, Stacks
+from mailstead.api.cloudformation.settling import settle
 from mailstead.api.operation import Call, operation
 from mailstead.mail.errors import Invalid
 from mailstead.wire.template import Template, parse_template
@@ -101,16 +102,18 @@ async def create_stack(call: Call, p: Params) -> Params:
         protected=bool(p.get("EnableTerminationProtection")),
         policy=p.get("StackPolicyBody", ""),
     )
+    await settle(call, stack.arn)
     return {"StackId": stack.arn}
 
 
 @operation("cloudformation", "UpdateStack", resources=stack_arns)
 async def update_stack(call: Call, p: Params) -> Params:
-    stack = await stacks(call).require(call.scope, p["StackName"])
+    stack = await stacks(call).require(call.scope, p["StackName"], service.BRACKETED)
     wanted = await wanted_of(call, p, stack)
     changed = await stacks(call).update(
         caller(call, p), stack, wanted, rollback=not p.get("DisableRollback", False)
     )
+    await settle(call, changed.arn)
     return {"StackId": changed.arn}
 
 
@@ -120,18 +123,22 @@ async def delete_stack(call: Call, p: Params) -> None:
     if stack is not None:
         role = await role_of(call, p)
         await stacks(call).delete(caller(call, p), stack, p.get("RetainResources", []), role)
+        await settle(call, stack.arn)
 
 
 @operation("cloudformation", "RollbackStack", resources=stack_arns)
 async def rollback_stack(call: Call, p: Params) -> Params:
     stack = await stacks(call).require(call.scope, p["StackName"])
-    return {"StackId": (await stacks(call).roll_back(caller(call, p), stack)).arn}
+    await stacks(call).roll_back(caller(call, p), stack)
+    await settle(call, stack.arn)
+    return {"StackId": stack.arn}
 
 
 @operation("cloudformation", "ContinueUpdateRollback", resources=stack_arns)
 async def continue_update_rollback(call: Call, p: Params) -> None:
     stack = await stacks(call).require(call.scope, p["StackName"])
     await stacks(call).roll_back(caller(call, p), stack)
+    await settle(call, stack.arn)
 
 
 @operation("cloudformation", "DescribeStacks", resources=stack_arns)
@@ -146,8 +153,12 @@ async def describe_stacks(call: Call, p: Params) -> Params:
 
 
 def _masked(stack: Stack) -> Template | None:
-    text = stack.current.template or (stack.target.template if stack.target else "")
+    text = _text_of(stack)
     return parse_template(text) if text else None
+
+
+def _text_of(stack: Stack) -> str:
+    return stack.current.template or (stack.target.template if stack.target else "")
 
 
 @operation("cloudformation", "ListStacks")
@@ -164,7 +175,7 @@ async def list_stacks(call: Call, p: Params) -> Params:
 
 @operation("cloudformation", "DescribeStackEvents", resources=stack_arns)
 async def describe_stack_events(call: Call, p: Params) -> Params:
-    stack = await stacks(call).require(call.scope, p["StackName"])
+    stack = await stacks(call).require(call.scope, p["StackName"], service.BRACKETED)
     rows, token = page(await stacks(call).journal.events(stack), p, PAGE)
     return {"StackEvents": [event_shown(stack, one) for one in rows], "NextToken": token}
 
@@ -185,7 +196,7 @@ async def describe_stack_resources(call: Call, p: Params) -> Params:
 
 @operation("cloudformation", "DescribeStackResource", resources=stack_arns)
 async def describe_stack_resource(call: Call, p: Params) -> Params:
-    stack = await stacks(call).require(call.scope, p["StackName"])
+    stack = await stacks(call).require(call.scope, p["StackName"], "Stack '{}' does not exist")
     record = (await stacks(call).journal.resources(stack)).get(p["LogicalResourceId"])
     if record is None:
         raise Invalid(
@@ -207,15 +218,14 @@ async def list_stack_resources(call: Call, p: Params) -> Params:
 @operation("cloudformation", "GetTemplate", resources=stack_arns)
 async def get_template(call: Call, p: Params) -> Params:
     stack = await stacks(call).require(call.scope, p["StackName"])
-    text = stack.current.template or (stack.target.template if stack.target else "")
-    return {"TemplateBody": text, "StagesAvailable": ["Original", "Processed"]}
+    return {"TemplateBody": _text_of(stack), "StagesAvailable": ["Original", "Processed"]}
 
 
 @operation("cloudformation", "GetTemplateSummary")
 async def get_template_summary(call: Call, p: Params) -> Params:
     if p.get("StackName"):
         stack = await stacks(call).require(call.scope, p["StackName"])
-        text = stack.current.template
+        text = _text_of(stack)
     else:
         text = await template_of(call, p, None)
     return drop(service.summary_of(text))

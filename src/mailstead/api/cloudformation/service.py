@@ -34,6 +34,9 @@ NO_CHANGES = (
     "The submitted information didn't contain changes. "
     "Submit different information to create a change set."
 )
+WITH_ID = "Stack with id {} does not exist"
+BRACKETED = "Stack [{}] does not exist"
+"""DescribeStackEvents' words and those of changes: CDK before 2.168 compares whole texts."""
 STABLE = frozenset(
     {
         "CREATE_COMPLETE",
@@ -43,6 +46,8 @@ STABLE = frozenset(
     }
 )
 _NAME = re.compile(r"[a-zA-Z][a-zA-Z0-9-]{0,127}")
+_SECOND = 1000
+"""In milliseconds."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,11 +72,11 @@ class Stacks:
     context: Callable[[Stack, str], Awaitable[Context]]
     """Where and as whom a stack's actions on a resource are done."""
 
-    async def require(self, scope: Scope, name: str) -> Stack:
+    async def require(self, scope: Scope, name: str, words: str = WITH_ID) -> Stack:
         """The stack; Invalid in CloudFormation's words for none."""
         stack = await self.journal.stack(scope, name)
         if stack is None:
-            raise missing(name)
+            raise missing(name, words)
         return stack
 
     # Change sets
@@ -92,7 +97,7 @@ class Stacks:
                 reason="exists",
             )
         if kind == "UPDATE" and (stack is None or stack.status == "REVIEW_IN_PROGRESS"):
-            raise missing(stack_name)
+            raise missing(stack_name, BRACKETED)
         if kind == "UPDATE" and stack is not None:
             _require_stable(stack)
         if stack is None:
@@ -101,6 +106,9 @@ class Stacks:
             if other.change_set_name == change_set.change_set_name:
                 if caller.token and other.token == caller.token:
                     return stack, other
+                if _spent(other, change_set):
+                    await self.journal.drop_change_sets([other])
+                    continue
                 raise Conflict(
                     f"ChangeSet {change_set.change_set_name} already exists for stack {stack.arn}",
                     resource="change-set",
@@ -377,16 +385,23 @@ class Stacks:
         return new
 
 
-def missing(name: str) -> Invalid:
+def missing(name: str, words: str = WITH_ID) -> Invalid:
     """CloudFormation's words for a stack that is not there."""
-    return Invalid(
-        f"Stack with id {name} does not exist", resource="stack", name=name, reason="missing"
-    )
+    return Invalid(words.format(name), resource="stack", name=name, reason="missing")
 
 
 def missing_change_set(name: str) -> NotFound:
     """CloudFormation's words for a change set that is not there."""
     return NotFound(f"ChangeSet [{name}] does not exist", resource="change-set", name=name)
+
+
+def _spent(other: ChangeSet, new: ChangeSet) -> bool:
+    """Whether a set gives its name free: it failed within the second of the new one.
+
+    ``aws cloudformation deploy`` names its sets by the second, and leaves one without
+    changes lying. CloudFormation's own pace keeps two of a name apart, ours does not.
+    """
+    return other.status == "FAILED" and new.created_at - other.created_at < _SECOND
 
 
 def _check_name(name: str) -> None:
