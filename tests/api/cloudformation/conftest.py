@@ -5,11 +5,21 @@ from pathlib import Path
 
 import pytest
 
+from support.cloud import Cloud
 from support.stacks import StackWorld
 
 
 @pytest.fixture
 def at(tmp_path: Path) -> Iterator[StackWorld]:
+    """An engine with toys for resources."""
     world = StackWorld(tmp_path)
     yield world
     world.close()
+
+
+@pytest.fixture
+def cloud(tmp_path: Path) -> Iterator[Cloud]:
+    """An account with every service that stacks use."""
+    made = Cloud(tmp_path)
+    yield made
+    made.close()

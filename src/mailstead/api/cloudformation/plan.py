@@ -72,7 +72,8 @@ def make_plan(
     if template.transforms:
         raise TemplateError(f"Transforms are not served: [{', '.join(template.transforms)}]")
     check_forms([one.properties for one in template.resources.values()])
-    check_forms([template.conditions, template.outputs, template.rules])
+    for section in (template.conditions, template.outputs, template.rules):
+        check_forms(list(section.values()))
     parameters = parameter_values(template, given, ssm)
     scope, stack_name, stack_id = identity
     evaluator = Evaluator(
