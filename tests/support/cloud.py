@@ -7,8 +7,9 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -187,38 +188,46 @@ class Cloud(Clients):
 
     # Crashes
 
-    def crashing(self, act: Any, monkeypatch: pytest.MonkeyPatch, most: int = 60) -> int:
-        """Do something again and again, the process dying before each write in turn.
+    def through_crashes(
+        self, patch: pytest.MonkeyPatch, steps: Sequence[Callable[[], Any]], check: Any
+    ) -> int:
+        """Begin one step after the other, around, the process dying before each write in turn.
 
-        ``act`` is called with nothing kept of the try before but the Store, until it
-        comes through without a crash; every stack is brought to its end after each.
-        The number of crashes.
+        After each the stacks are brought to their ends by a process that knows only the
+        Store, and ``check`` is called with the place of the step that was done. It ends
+        when a step comes through; the number of crashes.
         """
-        for step in range(most):
-            act()
-            writes = 0
-            apply = self.store.apply
-
-            async def dying(*changes: Any, _apply: Any = apply, _step: int = step) -> None:
-                nonlocal writes
-                if writes == _step:
-                    writes += 1
-                    raise Crash
-                writes += 1
-                await _apply(*changes)
-
-            monkeypatch.setattr(self.store, "apply", dying)
-            crashed = False
-            try:
-                self.settle()
-            except (Crash, BaseExceptionGroup):
-                crashed = True
-            monkeypatch.setattr(self.store, "apply", apply)
+        for number in range(100):
+            place = number % len(steps)
+            self.standing = False
+            steps[place]()
+            self.standing = True
+            crashed = self._dying(patch, number)
             self.restart()
             self.settle()
+            check(place)
             if not crashed:
-                return step
+                return number
         raise AssertionError("it takes more writes than that")
+
+    def _dying(self, patch: pytest.MonkeyPatch, after: int) -> bool:
+        """Run stacks until so many writes were kept; whether there was another one."""
+        apply = self.store.apply
+        left = after
+
+        async def dying(*changes: Any, **more: Any) -> None:
+            nonlocal left
+            if left <= 0:
+                left = -1
+                raise Crash
+            left -= 1
+            await apply(*changes, **more)
+
+        with patch.context() as during:
+            during.setattr(self.store, "apply", dying)
+            with suppress(Crash, BaseExceptionGroup):
+                self.settle()
+        return left < 0
 
 
 def template(resources: Any) -> str:

@@ -162,6 +162,7 @@ _SECRETS: Table = {
 _CLOUDFORMATION: Table = {
     About(NotFound): _VALIDATION,
     About(NotFound, "change-set"): "ChangeSetNotFoundException",
+    About(NotFound, "hook-result"): "HookResultNotFoundException",
     About(Conflict): "AlreadyExistsException",
     About(Conflict, "", "stale"): "OperationInProgressException",
     About(Invalid): _VALIDATION,

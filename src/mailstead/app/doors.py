@@ -23,7 +23,7 @@ from mailstead.api import (
     sts,
 )
 from mailstead.api.admin import Admin
-from mailstead.api.cloudformation import change_sets, drift
+from mailstead.api.cloudformation import change_sets, drift, history
 from mailstead.api.cloudformation import handlers as stacks
 from mailstead.api.gateway import Gateway
 from mailstead.api.local import PREFIX, Health, LocalApi
@@ -65,6 +65,7 @@ HANDLERS = (
     stacks,
     change_sets,
     drift,
+    history,
 )
 """The modules whose marked functions serve AWS operations."""
 

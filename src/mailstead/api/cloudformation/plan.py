@@ -270,7 +270,7 @@ def _check_references(plan: Plan) -> None:
     for output in plan.template.outputs.values():
         condition = output.get("Condition")
         if not condition or plan.evaluator.condition(condition):
-            plan.evaluator.check(output.get("Value"), plan.alive)
+            plan.evaluator.check([output.get("Value"), output.get("Export")], plan.alive)
 
 
 def capabilities_needed(template: Template) -> tuple[str, ...]:

@@ -14,6 +14,7 @@ from mailstead.api.cloudformation.resources import (
     create_only_changed,
     tags_of,
     truth,
+    whole,
 )
 from mailstead.api.ses.identities import BITS
 from mailstead.mail import dkim
@@ -76,9 +77,10 @@ class EmailIdentity:
             if not (at.resuming or at.importing):
                 raise
             identity, fresh = await identities.require(at.scope, key), False
-        if identity.is_address and fresh:
+        if identity.is_address and (fresh or at.resuming):
             await at.ports.letters.ask(identity)
-        identity = await self._settings(at, identity, given)
+        async with whole(at, lambda: self.delete(at, name, given)):
+            identity = await self._settings(at, identity, given)
         return Made(identity.name, _attributes(at, identity))
 
     async def update(self, at: Context, physical_id: str, old: Properties, new: Properties) -> Made:
