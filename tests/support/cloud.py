@@ -55,7 +55,8 @@ class Cloud(Clients):
         self.run(keep_root_key(self.domain.iam, SCOPE, ROOT_KEY, ROOT_SECRET))
 
     def restart(self) -> None:
-        """Forget everything but what the Store has."""
+        """Forget everything but the Store, once it has done what it was asked."""
+        self.run(self.store.set_setting("restarted", "yes"))
         workers = ThreadWorkers(self._pool)
         adapters = domains.Adapters(
             self.store, SystemClock(), self.randomness, LocalWakeups(), workers
@@ -191,23 +192,25 @@ class Cloud(Clients):
     def through_crashes(
         self, patch: pytest.MonkeyPatch, steps: Sequence[Callable[[], Any]], check: Any
     ) -> int:
-        """Begin one step after the other, around, the process dying before each write in turn.
+        """Begin one step after the other, the process dying before each write in turn.
 
         After each the stacks are brought to their ends by a process that knows only the
         Store, and ``check`` is called with the place of the step that was done. It ends
-        when a step comes through; the number of crashes.
+        when every step comes through; the number of crashes.
         """
-        for number in range(100):
-            place = number % len(steps)
-            self.standing = False
-            steps[place]()
-            self.standing = True
-            crashed = self._dying(patch, number)
-            self.restart()
-            self.settle()
-            check(place)
-            if not crashed:
-                return number
+        crashes = 0
+        for after in range(100):
+            before = crashes
+            for place, step in enumerate(steps):
+                self.standing = False
+                step()
+                self.standing = True
+                crashes += self._dying(patch, after)
+                self.restart()
+                self.settle()
+                check(place)
+            if crashes == before:
+                return crashes
         raise AssertionError("it takes more writes than that")
 
     def _dying(self, patch: pytest.MonkeyPatch, after: int) -> bool:

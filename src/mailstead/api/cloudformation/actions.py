@@ -9,7 +9,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, replace
-from typing import Any, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 from mailstead.api.cloudformation.dynamic import Resolve
 from mailstead.api.cloudformation.intrinsics import Attributes
@@ -21,6 +21,7 @@ from mailstead.api.cloudformation.resources import (
     Made,
     Registry,
     ResourceType,
+    Unfinished,
     changed,
     check_values,
 )
@@ -237,9 +238,10 @@ class Actions:
         *,
         initiated: bool = False,
     ) -> None:
-        made, problem = await _tried(f"{verb} of {record.name}", act)
+        made, failure = await _tried(f"{verb} of {record.name}", act)
         if made is None:
-            await self._fail(stack, record, problem, verb)
+            left = replace(record, left=failure.left)
+            await self._fail(stack, left, failure.text, verb)
             return
         done = replace(
             record,
@@ -321,7 +323,8 @@ class Actions:
             record, replace(record, status="DELETE_IN_PROGRESS"), begun
         )
         # Of a failed creation nothing stands.
-        problem = "" if record.reason else await self._delete(stack, record)
+        nothing = record.reason and not record.left
+        problem = "" if nothing else await self._delete(stack, record)
         if problem:
             return problem
         told = await self.journal.event(stack, about(record), "DELETE_COMPLETE")
@@ -333,13 +336,14 @@ class Actions:
         failed = record.status == "UPDATE_FAILED"
         if record.replaced:
             # What could not be made is not there; under its name there may be another's.
-            return "" if failed else await self._delete(stack, record)
+            nothing = failed and not record.left
+            return "" if nothing else await self._delete(stack, record)
         if failed and self._kind(record).schema.atomic:
             return ""
-        _, problem = await _tried(
+        _, failure = await _tried(
             f"undoing {record.name}", lambda: self._set_back(stack, record, before)
         )
-        return problem
+        return failure.text
 
     async def _set_back(self, stack: Stack, record: StackResource, before: Before) -> Made:
         kind = self._kind(record)
@@ -404,8 +408,8 @@ class Actions:
             context = await self.context(stack, record.logical_id)
             await kind.delete(context, record.physical_id, given)
 
-        _, problem = await _tried(f"deletion of {record.name}", act)
-        return problem
+        _, failure = await _tried(f"deletion of {record.name}", act)
+        return failure.text
 
     def _kind(self, record: StackResource) -> ResourceType:
         kind = self.registry.get(record.type)
@@ -448,15 +452,24 @@ def _denied(stack: Stack, action: str, record: StackResource) -> str:
     return denial(policy, action, record.logical_id, record.type)
 
 
-async def _tried(what: str, act: Callable[[], Awaitable[T]]) -> tuple[T | None, str]:
+class _Failure(NamedTuple):
+    """Why work failed; no text where it did not."""
+
+    text: str = ""
+    left: bool = False
+    """Whether something of it stands."""
+
+
+async def _tried(what: str, act: Callable[[], Awaitable[T]]) -> tuple[T | None, _Failure]:
     """What work gives, or why it failed."""
     try:
-        return await patiently(act), ""
+        return await patiently(act), _Failure()
     except (DomainError, TemplateError) as error:
-        return None, str(getattr(error, "text", None) or error)
+        text = str(getattr(error, "text", None) or error)
+        return None, _Failure(text, isinstance(error, Unfinished))
     except Exception:
         log.exception("%s failed", what)
-        return None, "Internal Failure"
+        return None, _Failure("Internal Failure")
 
 
 def _before(record: StackResource) -> Before:

@@ -163,6 +163,8 @@ class StackResource:
     taken: bool = False
     """Somebody else's stood there under its name when it was begun: it is not to be made, nor to
     be taken for ours when it is made again after a restart."""
+    left: bool = False
+    """Whether something stands of it though it could not be made whole, nor taken back."""
     replaced: bool = False
     """Whether an old one, `before`, stands beside it until cleanup."""
 

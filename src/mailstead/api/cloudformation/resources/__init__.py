@@ -8,7 +8,7 @@ not honour are refused by name; what is recorded only says so in its `Schema`.
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from types import ModuleType
 from typing import Any, ClassVar, Protocol, cast
@@ -175,18 +175,25 @@ def _are_tags(value: Any) -> bool:
     )
 
 
+class Unfinished(Invalid):
+    """A creation that failed on its way; what it had made could not be taken away again."""
+
+
 @asynccontextmanager
 async def whole(at: Context, undo: Callable[[], Awaitable[None]]) -> AsyncIterator[None]:
     """The rest of a creation in several steps: where it fails, ``undo`` takes back what was made.
 
-    What was adopted stays.
+    What was adopted stays. Unfinished where it can't be taken back.
     """
     try:
         yield
-    except DomainError:
-        if not at.importing:
-            with suppress(DomainError):
-                await undo()
+    except DomainError as error:
+        if at.importing:
+            raise
+        try:
+            await undo()
+        except DomainError:
+            raise Unfinished(error.text, resource=error.resource, reason=error.reason) from error
         raise
 
 

@@ -103,6 +103,7 @@ class IamUser:
 
     async def create(self, at: Context, name: str, given: Properties) -> Made:
         at.authorise("iam:CreateUser", user_arn(at, name))
+        own_policies(given)
         try:
             await iam_users.create_user(
                 at.ports.iam, home(at), name, str(given.get("Path", "/")), tags_of(given)

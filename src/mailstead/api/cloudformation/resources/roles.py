@@ -16,7 +16,13 @@ from mailstead.api.cloudformation.resources import (
     tags_of,
     whole,
 )
-from mailstead.api.cloudformation.resources.iam import POLICIES, home, settle_policies, text_of
+from mailstead.api.cloudformation.resources.iam import (
+    POLICIES,
+    home,
+    own_policies,
+    settle_policies,
+    text_of,
+)
 from mailstead.mail.errors import Conflict, NotFound
 from mailstead.mail.iam import Role
 from mailstead.mail.iam_roles import HOUR
@@ -51,6 +57,7 @@ class IamRole:
 
     async def create(self, at: Context, name: str, given: Properties) -> Made:
         at.authorise("iam:CreateRole", f"arn:aws:iam::{at.scope.account}:role/{name}")
+        own_policies(given)
         try:
             await at.ports.roles.create(
                 home(at),
