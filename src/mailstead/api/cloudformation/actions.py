@@ -28,6 +28,7 @@ from mailstead.api.cloudformation.resources import (
 from mailstead.api.cloudformation.stack_policies import DELETE, MODIFY, REPLACE, denial
 from mailstead.api.overtaken import patiently
 from mailstead.mail.errors import Conflict, DomainError
+from mailstead.mail.model import Secret
 from mailstead.wire.template import Declared, TemplateError
 
 log = logging.getLogger("mailstead.cloudformation")
@@ -223,7 +224,7 @@ class Actions:
             context = await self.context(stack, record.logical_id)
             given = await self.resolve(stack.scope, opened(record.properties))
             check_values(kind.schema, given)
-            old = opened(record.before.properties)
+            old = await self._resolved_if_possible(stack, record.before.properties)
             at = replace(context, resuming=resuming)
             return await kind.update(at, record.physical_id, old, given)
 
@@ -348,11 +349,22 @@ class Actions:
     async def _set_back(self, stack: Stack, record: StackResource, before: Before) -> Made:
         kind = self._kind(record)
         context = await self.context(stack, record.logical_id)
-        old, new = opened(record.properties), opened(before.properties)
-        given = await self.resolve(stack.scope, new)
+        old = await self._resolved_if_possible(stack, record.properties)
+        given = await self.resolve(stack.scope, opened(before.properties))
         undoing = record.status.removeprefix("UPDATE_")
         at = replace(context, resuming=True, undoing=undoing)
         return await kind.update(at, record.physical_id, old, given)
+
+    async def _resolved_if_possible(self, stack: Stack, properties: Secret) -> Any:
+        """Properties that go, with dynamic references as they are now: so what stays is the same.
+
+        What a reference named may be gone by now, which is no reason to keep it.
+        """
+        old = opened(properties)
+        try:
+            return await self.resolve(stack.scope, old)
+        except (DomainError, TemplateError):
+            return old
 
     # Taking away
 

@@ -229,6 +229,8 @@ async def list_stack_resources(call: Call, p: Params) -> Params:
     records = list((await stacks(call).journal.resources(stack)).values())
     rows, token = page(records, p, PAGE)
     shown = [resource_shown(stack, one, "LastUpdatedTimestamp") for one in rows]
+    for one in shown:
+        del one["StackName"], one["StackId"]
     return {"StackResourceSummaries": shown, "NextToken": token}
 
 
