@@ -18,8 +18,8 @@ from botocore.exceptions import ClientError
 
 from mailstead.api.gateway import Gateway
 from mailstead.api.s3_requests import S3Requests
-from mailstead.app import doors
 from mailstead.app import domain as domains
+from mailstead.app import doors
 from mailstead.app import services as beside
 from mailstead.config import Config
 from mailstead.mail.iam_users import keep_root_key

@@ -177,9 +177,7 @@ class Actions:
             "Requested update requires the creation of a new physical resource; "
             "hence creating one.",
         )
-        begun = await self._begun(
-            stack, replace(fresh, status="UPDATE_IN_PROGRESS", replaced=True)
-        )
+        begun = await self._begun(stack, replace(fresh, status="UPDATE_IN_PROGRESS", replaced=True))
         record = await self.journal.put_resource(old, begun, told)
         await self._make(stack, record, resuming=False)
 
@@ -455,7 +453,10 @@ class Actions:
 def owned(name: str, owner: Stack) -> Conflict:
     """CloudFormation's words for what another stack has."""
     return Conflict(
-        f"{name} already exists in stack {owner.arn}", resource="resource", name=name, reason="owned"
+        f"{name} already exists in stack {owner.arn}",
+        resource="resource",
+        name=name,
+        reason="owned",
     )
 
 

@@ -73,9 +73,7 @@ async def role_of(call: Call, p: Params) -> str:
         call.authorise(
             "iam:PassRole", [arn], {"iam:PassedToService": "cloudformation.amazonaws.com"}
         )
-        await call.ports.roles.require(
-            call.scope.everywhere(), arn, "cloudformation.amazonaws.com"
-        )
+        await call.ports.roles.require(call.scope.everywhere(), arn, "cloudformation.amazonaws.com")
     return arn
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import Any
 
 from mailstead.api.cloudformation.model import (
     ChangeSet,
@@ -140,8 +139,3 @@ class Journal:
 def about(record: StackResource) -> tuple[str, str, str]:
     """What an event about a resource names."""
     return record.logical_id, record.physical_id, record.type
-
-
-def drop_none(values: dict[str, Any]) -> dict[str, Any]:
-    """Without the members that are None."""
-    return {name: value for name, value in values.items() if value is not None}

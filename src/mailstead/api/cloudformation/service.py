@@ -414,9 +414,7 @@ def missing(name: str) -> Invalid:
 
 
 def _exists(name: str) -> Conflict:
-    return Conflict(
-        f"Stack [{name}] already exists", resource="stack", name=name, reason="exists"
-    )
+    return Conflict(f"Stack [{name}] already exists", resource="stack", name=name, reason="exists")
 
 
 def missing_change_set(name: str) -> NotFound:

@@ -326,7 +326,7 @@ def test_a_policy_of_several(cloud: Cloud, iam: Any) -> None:
     assert iam.list_role_policies(RoleName="r")["PolicyNames"] == ["p"]
     assert cloud.drift() == {"R": ("IN_SYNC", [])}
     iam.put_group_policy(GroupName="Staff", PolicyName="p", PolicyDocument=policy(READ))
-    differing = [(f"/PolicyDocument/Statement", "NOT_EQUAL")]
+    differing = [("/PolicyDocument/Statement", "NOT_EQUAL")]
     assert cloud.drift() == {"R": ("MODIFIED", differing)}
     assert cloud.update(given(rule=READ, Users=["ann"], Groups=["Others"])) == "UPDATE_COMPLETE"
     assert iam.list_group_policies(GroupName="Staff")["PolicyNames"] == []

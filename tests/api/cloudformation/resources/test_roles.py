@@ -167,9 +167,7 @@ def test_a_role_that_cloudformation_may_not_assume(cloud: Cloud, iam: Any, servi
     )  # fmt: skip
     body = json.dumps(role())
     given = {"StackName": "S", "ChangeSetName": "c", "ChangeSetType": "CREATE"}
-    answer = refusal(
-        cloud.stacks.create_change_set, **given, TemplateBody=body, RoleARN=STACK_ROLE
-    )
+    answer = refusal(cloud.stacks.create_change_set, **given, TemplateBody=body, RoleARN=STACK_ROLE)
     assert answer[2].endswith("is invalid or cannot be assumed")
     assert refusal(cloud.status)[2] == "Stack with id S does not exist"
 

@@ -12,10 +12,9 @@ from mailstead.mail.model import Scope
 from support.cloud import ACCOUNT, Cloud, refusal, resource
 
 ATTRIBUTES = ["Arn", "DomainName", "RegionalDomainName"]
-BLOCKS = {
-    name: True
-    for name in ("BlockPublicAcls", "BlockPublicPolicy", "IgnorePublicAcls", "RestrictPublicBuckets")
-}
+BLOCKS = dict.fromkeys(
+    ("BlockPublicAcls", "BlockPublicPolicy", "IgnorePublicAcls", "RestrictPublicBuckets"), True
+)
 
 
 @pytest.fixture

@@ -116,9 +116,7 @@ def test_drift_of_an_identity(cloud: Cloud, ses: Any) -> None:
     cloud.create(identity(**given))
     assert cloud.drift() == {"R": ("IN_SYNC", [])}
     ses.put_email_identity_dkim_attributes(EmailIdentity="a.test", SigningEnabled=False)
-    ses.put_email_identity_feedback_attributes(
-        EmailIdentity="a.test", EmailForwardingEnabled=False
-    )
+    ses.put_email_identity_feedback_attributes(EmailIdentity="a.test", EmailForwardingEnabled=False)
     ses.put_email_identity_mail_from_attributes(
         EmailIdentity="a.test", MailFromDomain="other.a.test"
     )
@@ -165,9 +163,7 @@ def test_an_own_key_is_shown_nowhere(cloud: Cloud, ses: Any, private_key: str) -
     assert private_key[-200:-150].encode() not in content
 
 
-def test_a_key_that_stays_is_not_looked_for_anew(
-    cloud: Cloud, ses: Any, private_key: str
-) -> None:
+def test_a_key_that_stays_is_not_looked_for_anew(cloud: Cloud, ses: Any, private_key: str) -> None:
     cloud.root("secretsmanager").create_secret(Name="dkim", SecretString=private_key)
     template = byodkim("{{resolve:secretsmanager:dkim}}")
     cloud.create(template)
@@ -192,9 +188,7 @@ def test_the_length_of_a_key(cloud: Cloud, ses: Any) -> None:
     assert cloud.update(length("RSA_1024_BIT")) == "UPDATE_COMPLETE"
     tokens = got(ses)["DkimAttributes"]["Tokens"]
     assert cloud.update(length("RSA_2048_BIT")) == "UPDATE_ROLLBACK_COMPLETE"
-    assert cloud.failures()[0][1] == (
-        "The length of a DKIM key can be changed once in 24 hours."
-    )
+    assert cloud.failures()[0][1] == ("The length of a DKIM key can be changed once in 24 hours.")
     assert got(ses)["DkimAttributes"]["Tokens"] == tokens
     assert cloud.update(identity()) == "UPDATE_COMPLETE"
     assert got(ses)["DkimAttributes"]["Tokens"] == tokens

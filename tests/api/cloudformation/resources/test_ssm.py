@@ -76,9 +76,7 @@ def test_somebody_elses_stays(cloud: Cloud) -> None:
         ({"Name": ["/a"]}, "#/Name: expected type: String, found: list"),
     ],
 )
-def test_values_that_are_refused(
-    cloud: Cloud, properties: dict[str, Any], words: str
-) -> None:
+def test_values_that_are_refused(cloud: Cloud, properties: dict[str, Any], words: str) -> None:
     assert cloud.create(parameter(**properties)) == "ROLLBACK_COMPLETE"
     assert words in cloud.failures()[0][1]
 

@@ -7,7 +7,7 @@ not honour are refused by name; what is recorded only says so in its `Schema`.
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping
+from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from types import ModuleType
@@ -180,7 +180,7 @@ class Unfinished(Invalid):
 
 
 @asynccontextmanager
-async def whole(at: Context, undo: Callable[[], Awaitable[None]]) -> AsyncIterator[None]:
+async def whole(at: Context, undo: Callable[[], Awaitable[None]]) -> AsyncGenerator[None]:
     """The rest of a creation in several steps: where it fails, ``undo`` takes back what was made.
 
     What was adopted stays. Unfinished where it can't be taken back.

@@ -126,7 +126,7 @@ class IamUser:
 
     async def _settle(self, at: Context, name: str, old: Properties, new: Properties) -> Made:
         iam, scope = at.ports.iam, home(at)
-        await self._leave(at, name, set(old.get("Groups") or ()) - set(new.get("Groups") or ()))
+        await self._leave(at, name, _groups(old) - _groups(new))
         for group in new.get("Groups") or ():
             at.authorise("iam:AddUserToGroup", user_arn(at, name))
             await iam_users.join_group(iam, scope, group, name)
@@ -141,14 +141,14 @@ class IamUser:
             user = await iam.user(scope, physical_id)
         except NotFound:
             return
-        await self._leave(at, user.user_name, set(given.get("Groups") or ()))
+        await self._leave(at, user.user_name, _groups(given))
         await settle_policies(at, ("Users", physical_id), given, {})
         await iam_users.delete_user(iam, scope, physical_id)
 
     async def _leave(self, at: Context, name: str, groups: set[str]) -> None:
         iam, scope = at.ports.iam, home(at)
         for group in sorted(groups):
-            if str(group).lower() in (await iam.user(scope, name)).groups:
+            if group.lower() in (await iam.user(scope, name)).groups:
                 at.authorise("iam:RemoveUserFromGroup", user_arn(at, name))
                 await iam_users.leave_group(iam, scope, group, name)
 
@@ -162,6 +162,10 @@ class IamUser:
         if "ManagedPolicyArns" in given:
             found["ManagedPolicyArns"] = list(user.attached)
         return found
+
+
+def _groups(given: Properties) -> set[str]:
+    return {str(name) for name in given.get("Groups") or ()}
 
 
 async def settle_policies(

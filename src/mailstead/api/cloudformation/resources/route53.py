@@ -235,9 +235,7 @@ def _differences(
     after = {_key(one): one for one in _sets(new)}
     gone = [_live(at, zone, one) for key, one in before.items() if key not in after]
     batch = [change("DELETE", one) for one in gone if one is not None]
-    batch += [
-        change("UPSERT" if key in before else "CREATE", one) for key, one in after.items()
-    ]
+    batch += [change("UPSERT" if key in before else "CREATE", one) for key, one in after.items()]
     return batch
 
 
