@@ -34,6 +34,7 @@ from mailstead.store.sqlite import SqliteStore
 from mailstead.wire.aws import Wire
 from mailstead.wire.aws_model import load_models
 from support.clients import ROOT_KEY, ROOT_SECRET, Clients
+from support.cloud import Cloud
 
 MODELS = Path(__file__).parents[2] / "src/mailstead/wire/models.json.gz"
 WIRE = Wire(load_models(MODELS.read_bytes()))
@@ -120,5 +121,13 @@ def s3door(tmp_path: Path) -> Iterator[Door]:
     """A gateway that serves S3 and IAM's users."""
     modules = [s3, s3_multipart, s3_objects, s3_settings, iam_handlers, policy_handlers]
     made = Door(tmp_path, modules)
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def cloud(tmp_path: Path) -> Iterator[Cloud]:
+    """An account with every service that stacks use."""
+    made = Cloud(tmp_path)
     yield made
     made.close()

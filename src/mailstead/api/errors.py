@@ -126,13 +126,21 @@ _STS: Table = {
 _ROUTE53: Table = {
     About(NotFound): "NoSuchHostedZone",
     About(NotFound, "change"): "NoSuchChange",
+    About(NotFound, "delegation-set"): "NoSuchDelegationSet",
+    About(NotFound, "health-check"): "NoSuchHealthCheck",
+    About(NotFound, "zone-of-set"): "HostedZoneNotFound",
     About(Conflict): "HostedZoneAlreadyExists",
+    About(Conflict, "delegation-set"): "DelegationSetAlreadyCreated",
+    About(Conflict, "delegation-set", "in-use"): "DelegationSetInUse",
+    About(Conflict, "delegation-set", "reusable"): "DelegationSetAlreadyReusable",
     About(Conflict, "", "in-use"): "HostedZoneNotEmpty",
     About(Conflict, "", "stale"): "PriorRequestNotComplete",
     About(Invalid): "InvalidInput",
     About(Invalid, "record-set"): "InvalidChangeBatch",
     About(Invalid, "domain"): "InvalidDomainName",
+    About(Invalid, "vpc"): "HostedZoneNotPrivate",
     About(Limit): "TooManyHostedZones",
+    About(Limit, "delegation-set"): "LimitsExceeded",
     About(Refused): _ACCESS_DENIED,
 }
 _SSM: Table = {

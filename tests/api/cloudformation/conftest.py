@@ -5,7 +5,6 @@ from pathlib import Path
 
 import pytest
 
-from support.cloud import Cloud
 from support.stacks import StackWorld
 
 
@@ -15,11 +14,3 @@ def at(tmp_path: Path) -> Iterator[StackWorld]:
     world = StackWorld(tmp_path)
     yield world
     world.close()
-
-
-@pytest.fixture
-def cloud(tmp_path: Path) -> Iterator[Cloud]:
-    """An account with every service that stacks use."""
-    made = Cloud(tmp_path)
-    yield made
-    made.close()

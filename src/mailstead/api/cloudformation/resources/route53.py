@@ -13,6 +13,7 @@ from mailstead.api.cloudformation.resources import (
     Schema,
     create_only_changed,
 )
+from mailstead.mail.delegation_sets import DelegationSets
 from mailstead.mail.errors import Invalid, NotFound
 from mailstead.mail.model import HostedZone
 from mailstead.mail.record_changes import RecordChange
@@ -275,9 +276,9 @@ class Zone:
             "VPCs": ANY,
         },
         required=("Name",),
-        create_only=("Name",),
+        create_only=("DelegationSetId", "Name"),
         attributes=("Id", "NameServers"),
-        refused=("VPCs", "QueryLoggingConfig", "DelegationSetId"),
+        refused=("VPCs", "QueryLoggingConfig"),
     )
 
     def replaces(self, old: Properties, new: Properties) -> bool:
@@ -291,18 +292,22 @@ class Zone:
         found = [
             zone for zone in at.ports.zones.listed(scope) if zone.caller_reference == reference
         ]
-        zone = (
-            found[0]
-            if found
-            else await at.ports.zones.create(
-                scope,
-                str(given["Name"]),
-                reference,
-                comment=str((given.get("HostedZoneConfig") or {}).get("Comment", "")),
-                tags=_zone_tags(given),
-            )
-        )
+        zone = found[0] if found else await self._made(at, reference, given)
         return Made(zone.name, {"Id": zone.name, "NameServers": list(zone.name_servers)})
+
+    async def _made(self, at: Context, reference: str, given: Properties) -> HostedZone:
+        zones, scope = at.ports.zones, at.scope.everywhere()
+        set_id = str(given.get("DelegationSetId") or "").removeprefix("/delegationset/")
+        if set_id:
+            await DelegationSets(at.ports.store, zones).joined(scope, set_id)
+        return await zones.create(
+            scope,
+            str(given["Name"]),
+            reference,
+            comment=str((given.get("HostedZoneConfig") or {}).get("Comment", "")),
+            tags=_zone_tags(given),
+            delegation_set=set_id,
+        )
 
     async def update(self, at: Context, physical_id: str, old: Properties, new: Properties) -> Made:
         zone = at.ports.zones.zone(at.scope.everywhere(), physical_id)
