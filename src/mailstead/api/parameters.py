@@ -98,13 +98,7 @@ class Parameters:
         _check(asked)
         old = await self.get(scope, asked.name)
         if old is not None and not asked.overwrite:
-            raise Conflict(
-                "The parameter already exists. To overwrite this value, set the overwrite option "
-                "in the request to true.",
-                resource="parameter",
-                name=asked.name,
-                reason="exists",
-            )
+            raise _exists(asked.name)
         kind = asked.kind or (old.newest.kind if old is not None else "")
         if kind not in KINDS:
             raise Invalid(
@@ -131,7 +125,10 @@ class Parameters:
         )
         if old is None:
             made = Parameter(scope, asked.name, (value,), asked.pattern, dict(asked.tags))
-            await self.store.apply(Create(made))
+            try:
+                await self.store.apply(Create(made))
+            except Conflict:
+                raise _exists(asked.name) from None
             return made
         versions = (*old.versions, value)[-VERSIONS:]
         new = replace(old, versions=versions, pattern=asked.pattern or old.pattern)
@@ -198,6 +195,16 @@ def version_of(parameter: Parameter, version: str) -> Value | None:
     if not version:
         return parameter.newest
     return next((one for one in parameter.versions if str(one.version) == version), None)
+
+
+def _exists(name: str) -> Conflict:
+    return Conflict(
+        "The parameter already exists. To overwrite this value, set the overwrite option in the "
+        "request to true.",
+        resource="parameter",
+        name=name,
+        reason="exists",
+    )
 
 
 def _fits(pattern: str, value: str) -> bool:

@@ -14,6 +14,7 @@ from dataclasses import replace
 from typing import Any
 
 from mailstead.api.operation import Call, operation
+from mailstead.mail.delegation_sets import DelegationSet, DelegationSets
 from mailstead.mail.errors import Invalid, NotFound
 from mailstead.mail.model import HostedZone, RecordSet
 from mailstead.mail.record_changes import RecordChange
@@ -28,7 +29,7 @@ TAGS = 50
 FIRST_CHANGE = 1_577_836_800_000
 """2020, in milliseconds since 1970: no change id is older."""
 _CHANGE_ID = re.compile(r"C[A-Z2-7]{16}")
-_NOT_FOR_ZONES = ("VPC", "DelegationSetId", "EnablePublicDNSFallback", "ChangeGuardrails")
+_NOT_FOR_ZONES = ("VPC", "EnablePublicDNSFallback", "ChangeGuardrails")
 _SERVED = frozenset({"Name", "Type", "TTL", "ResourceRecords"})
 """Members of a record set; the others choose among answers, or point into AWS."""
 
@@ -56,9 +57,19 @@ def tagged_arn(_call: Call, p: Params) -> Sequence[str]:
     return (f"arn:aws:route53:::{p['ResourceType']}/{bare(p['ResourceId'])}",)
 
 
+def each_tagged_arn(_call: Call, p: Params) -> Sequence[str]:
+    """The zones or health checks whose tags a call is about."""
+    return [f"arn:aws:route53:::{p['ResourceType']}/{bare(one)}" for one in p["ResourceIds"]]
+
+
 def named_zone(call: Call, p: Params) -> HostedZone:
     """The zone that a call is about; NotFound where the account has none of that id."""
     return call.ports.zones.zone(call.scope, bare(p.get("HostedZoneId") or p["Id"]))
+
+
+def sets(call: Call) -> DelegationSets:
+    """The reusable delegation sets."""
+    return DelegationSets(call.ports.store, call.ports.zones)
 
 
 def page_size(p: Params, most: int) -> int:
@@ -67,11 +78,12 @@ def page_size(p: Params, most: int) -> int:
     if asked is None:
         return most
     if not (asked.isascii() and asked.isdecimal()) or int(asked[:9]) < 1:
-        raise _invalid(f"Invalid MaxItems: {asked} is no number from 1 on")
+        raise invalid(f"Invalid MaxItems: {asked} is no number from 1 on")
     return min(int(asked[:9]), most)
 
 
-def _invalid(text: str) -> Invalid:
+def invalid(text: str) -> Invalid:
+    """A request that is not valid, in words of our own."""
     return Invalid(text, resource="request", reason="parameter")
 
 
@@ -94,8 +106,19 @@ def _record_set_out(found: RecordSet) -> Params:
     }
 
 
-def _servers_out(zone: HostedZone) -> Params:
+async def _servers_out(call: Call, zone: HostedZone) -> Params:
+    if zone.delegation_set:
+        return set_out(await sets(call).require(call.scope, zone.delegation_set))
     return {"NameServers": list(zone.name_servers)}
+
+
+def set_out(found: DelegationSet) -> Params:
+    """A reusable delegation set."""
+    return {
+        "Id": f"/delegationset/{found.name}",
+        "CallerReference": found.caller_reference,
+        "NameServers": list(found.name_servers),
+    }
 
 
 def change_out(call: Call, comment: str | None = None) -> Params:
@@ -119,14 +142,19 @@ async def create_hosted_zone(call: Call, p: Params) -> Params:
     refused = [name for name in _NOT_FOR_ZONES if p.get(name)]
     if refused or config.get("PrivateZone"):
         what = refused[0] if refused else "HostedZoneConfig.PrivateZone"
-        raise _invalid(f"mailstead serves public hosted zones only: leave out {what}")
+        raise invalid(f"mailstead serves public hosted zones only: leave out {what}")
+    set_id = bare(p.get("DelegationSetId") or "")
     zone = await call.ports.zones.create(
-        call.scope, p["Name"], p["CallerReference"], comment=config.get("Comment", "")
+        call.scope,
+        p["Name"],
+        p["CallerReference"],
+        comment=config.get("Comment", ""),
+        delegation_set=(await sets(call).joined(call.scope, set_id)).name if set_id else "",
     )
     return {
         "HostedZone": _zone_out(call, zone),
         "ChangeInfo": change_out(call),
-        "DelegationSet": _servers_out(zone),
+        "DelegationSet": await _servers_out(call, zone),
         "Location": f"/2013-04-01/hostedzone/{zone.name}",
     }
 
@@ -134,7 +162,8 @@ async def create_hosted_zone(call: Call, p: Params) -> Params:
 @operation("route53", "GetHostedZone", resources=zone_arn)
 async def get_hosted_zone(call: Call, p: Params) -> Params:
     zone = named_zone(call, p)
-    return {"HostedZone": _zone_out(call, zone), "DelegationSet": _servers_out(zone)}
+    servers = await _servers_out(call, zone)
+    return {"HostedZone": _zone_out(call, zone), "DelegationSet": servers}
 
 
 @operation("route53", "GetHostedZoneCount")
@@ -146,14 +175,17 @@ async def get_hosted_zone_count(call: Call, _p: Params) -> Params:
 async def list_hosted_zones(call: Call, p: Params) -> Params:
     size = page_size(p, ZONES_A_PAGE)
     zones = call.ports.zones.listed(call.scope)
-    if p.get("DelegationSetId") or p.get("HostedZoneType"):
-        # All zones are public, and none has a reusable delegation set.
+    if p.get("DelegationSetId"):
+        found = await sets(call).require(call.scope, bare(p["DelegationSetId"]))
+        zones = sets(call).zones_of(call.scope, found.name)
+    if p.get("HostedZoneType"):
+        # The one type to ask for is private, and all zones are public.
         zones = []
     marker = p.get("Marker")
     if marker is not None:
         ids = [zone.name for zone in zones]
         if bare(marker) not in ids:
-            raise _invalid(f"Invalid Marker: there is no hosted zone {marker}")
+            raise invalid(f"Invalid Marker: there is no hosted zone {marker}")
         zones = zones[ids.index(bare(marker)) :]
     more = len(zones) > size
     return {
@@ -170,7 +202,7 @@ async def list_hosted_zones_by_name(call: Call, p: Params) -> Params:
     size = page_size(p, ZONES_A_PAGE)
     name, zone_id = p.get("DNSName"), p.get("HostedZoneId")
     if zone_id and not name:
-        raise _invalid("HostedZoneId needs a DNSName beside it")
+        raise invalid("HostedZoneId needs a DNSName beside it")
     zones = call.ports.zones.by_name(call.scope, name or "", bare(zone_id or ""))
     rest = zones[size : size + 1]
     return {
@@ -261,7 +293,7 @@ async def list_resource_record_sets(call: Call, p: Params) -> Params:
     size = page_size(p, RECORDS_A_PAGE)
     name, record_type = p.get("StartRecordName", ""), p.get("StartRecordType", "")
     if record_type and not name:
-        raise _invalid("StartRecordType needs a StartRecordName beside it")
+        raise invalid("StartRecordType needs a StartRecordName beside it")
     zone = named_zone(call, p)
     found = call.ports.zones.record_sets(zone, name, record_type, size + 1)
     rest = found[size:]
@@ -308,15 +340,19 @@ def _tagged(call: Call, p: Params) -> HostedZone:
 
 @operation("route53", "ListTagsForResource", resources=tagged_arn)
 async def list_tags_for_resource(call: Call, p: Params) -> Params:
-    zone = _tagged(call, p)
+    return {"ResourceTagSet": _tags_out(_tagged(call, p))}
+
+
+def _tags_out(zone: HostedZone) -> Params:
     tags = [{"Key": key, "Value": value} for key, value in zone.tags.items()]
-    return {
-        "ResourceTagSet": {
-            "ResourceType": p["ResourceType"],
-            "ResourceId": zone.name,
-            "Tags": tags,
-        }
-    }
+    return {"ResourceType": "hostedzone", "ResourceId": zone.name, "Tags": tags}
+
+
+@operation("route53", "ListTagsForResources", resources=each_tagged_arn)
+async def list_tags_for_resources(call: Call, p: Params) -> Params:
+    kind = {"ResourceType": p["ResourceType"]}
+    zones = [_tagged(call, {**kind, "ResourceId": one}) for one in p["ResourceIds"]]
+    return {"ResourceTagSets": [_tags_out(zone) for zone in zones]}
 
 
 @operation("route53", "ChangeTagsForResource", resources=tagged_arn)
@@ -325,5 +361,5 @@ async def change_tags_for_resource(call: Call, p: Params) -> None:
     added = {tag.get("Key", ""): tag.get("Value", "") for tag in p.get("AddTags", ())}
     new = changed_tags(zone, added, p.get("RemoveTagKeys", ()))
     if len(new.tags) > TAGS:
-        raise _invalid(f"A hosted zone has at most {TAGS} tags")
+        raise invalid(f"A hosted zone has at most {TAGS} tags")
     await call.ports.zones.replace(zone, new)

@@ -15,7 +15,9 @@ from mailstead.api import (
     iam_policies,
     iam_roles,
     route53,
+    route53_answers,
     route53_dnssec,
+    route53_sets,
     s3,
     s3_multipart,
     s3_objects,
@@ -25,7 +27,7 @@ from mailstead.api import (
     sts,
 )
 from mailstead.api.admin import Admin
-from mailstead.api.cloudformation import change_sets, drift
+from mailstead.api.cloudformation import change_sets, drift, history
 from mailstead.api.cloudformation import handlers as stacks
 from mailstead.api.gateway import Gateway
 from mailstead.api.local import PREFIX, Health, LocalApi
@@ -60,7 +62,9 @@ HANDLERS = (
     iam_roles,
     sts,
     route53,
+    route53_answers,
     route53_dnssec,
+    route53_sets,
     s3,
     s3_multipart,
     s3_objects,
@@ -70,6 +74,7 @@ HANDLERS = (
     stacks,
     change_sets,
     drift,
+    history,
 )
 """The modules whose marked functions serve AWS operations."""
 

@@ -250,6 +250,8 @@ class HostedZone:
     comment: str = ""
     private: bool = False
     name_servers: tuple[str, ...] = ()
+    delegation_set: str = ""
+    """The reusable delegation set that its name servers are of; "" for none."""
     demo: bool = False
     tags: dict[str, str] = field(default_factory=dict[str, str])
     revision: int = 0

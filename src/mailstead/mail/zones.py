@@ -275,6 +275,7 @@ class Zones:
         comment: str = "",
         records: Sequence[RecordChange] = (),
         tags: Mapping[str, str] | None = None,
+        delegation_set: str = "",
         demo: bool = False,
     ) -> HostedZone:
         """Make a zone of SOA and NS records, and of ``records`` where they are given.
@@ -304,6 +305,7 @@ class Zones:
             self._clock.now(),
             comment=comment,
             name_servers=self._name_servers,
+            delegation_set=delegation_set,
             demo=demo,
             tags=dict(tags or {}),
         )

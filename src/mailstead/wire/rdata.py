@@ -55,6 +55,8 @@ class _Form:
     fields: tuple[_Field, ...]
     problem: str
     """What is said when the number of fields is another."""
+    spaced: str = ""
+    """What is said of blanks in the one field that there is."""
     digests: Mapping[int, int] = field(default_factory=dict[int, int])
     """Octets of a last field in hexadecimal, by the number in the octet before it."""
 
@@ -190,11 +192,13 @@ _FORMS: dict[str, _Form] = {
         1,
         (_ipv4("ARRDATAIllegalIPv4Address (Value is not a valid IPv4 address)"),),
         "ARRDATAIllegalIPv4Address (Value is not a valid IPv4 address)",
+        "ARRDATANotSingleField (Value contains spaces)",
     ),
     "AAAA": _Form(
         28,
         (_ipv6("AAAARRDATAIllegalIPv6Address (Value is not a valid IPv6 address)"),),
         "AAAARRDATAIllegalIPv6Address (Value is not a valid IPv6 address)",
+        "AAAARRDATANotSingleField (Value contains spaces)",
     ),
     "CNAME": _Form(5, (_NAME,), _UNSUPPORTED),
     "NS": _Form(2, (_NAME,), _UNSUPPORTED),
@@ -229,7 +233,7 @@ _FORMS: dict[str, _Form] = {
             _hexadecimal("TLSARRDATAInvalidData (TLSA data must be hexadecimal)"),
         ),
         "TLSARRDATANotFourFields (TLSA record doesn't have 4 fields)",
-        {1: 32, 2: 64},
+        digests={1: 32, 2: 64},
     ),
     "DS": _Form(
         43,
@@ -240,7 +244,7 @@ _FORMS: dict[str, _Form] = {
             _hexadecimal("DSRRDATAInvalidDigest (DS digest must be hexadecimal)"),
         ),
         "DSRRDATANotFourFields (DS record doesn't have 4 fields)",
-        {1: 20, 2: 32, 4: 48},
+        digests={1: 20, 2: 32, 4: 48},
     ),
     "SSHFP": _Form(
         44,
@@ -250,7 +254,7 @@ _FORMS: dict[str, _Form] = {
             _hexadecimal("SSHFPRRDATAInvalidFingerprint (SSHFP fingerprint must be hexadecimal)"),
         ),
         "SSHFPRRDATANotThreeFields (SSHFP record doesn't have 3 fields)",
-        {1: 20, 2: 32},
+        digests={1: 20, 2: 32},
     ),
 }
 _STRINGS = {"TXT": 16, "SPF": 99}
@@ -280,6 +284,8 @@ def _fields_to_wire(form: _Form, value: str) -> bytes:
     if len(words) != len(form.fields):
         raise _Unfit(form.problem)
     last = words[-1].rstrip()
+    if form.spaced and len(last.split()) > 1:
+        raise _Unfit(form.spaced)
     if form.fields[-1] is _NAME and len(last.split()) > 1:
         raise _Unfit(form.problem)
     parts = [one.to_wire(word) for one, word in zip(form.fields, [*words[:-1], last], strict=True)]

@@ -10,6 +10,7 @@ from support.stacks import StackWorld
 
 @pytest.fixture
 def at(tmp_path: Path) -> Iterator[StackWorld]:
+    """An engine with toys for resources."""
     world = StackWorld(tmp_path)
     yield world
     world.close()

@@ -9,7 +9,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, NamedTuple, TypeVar
 
 from mailstead.api.cloudformation.dynamic import Resolve
 from mailstead.api.cloudformation.intrinsics import Attributes
@@ -21,15 +21,19 @@ from mailstead.api.cloudformation.resources import (
     Made,
     Registry,
     ResourceType,
+    Unfinished,
     changed,
     check_values,
 )
+from mailstead.api.cloudformation.stack_policies import DELETE, MODIFY, REPLACE, denial
 from mailstead.api.overtaken import patiently
-from mailstead.mail.errors import DomainError
+from mailstead.mail.errors import Conflict, DomainError
+from mailstead.mail.model import Secret
 from mailstead.wire.template import Declared, TemplateError
 
 log = logging.getLogger("mailstead.cloudformation")
 
+T = TypeVar("T")
 RETAINING = ("Retain", "RetainExceptOnCreate")
 
 
@@ -58,21 +62,34 @@ class Actions:
         try:
             wanted = plan.with_resources(known).evaluate(declared.properties)
         except TemplateError as error:
-            await self._fail(stack, self._fresh(stack, plan, declared, record, {}), str(error))
+            fresh = self._fresh(stack, plan, declared, record, {})
+            await self._refuse(stack, record, fresh, str(error))
             return
         fresh = self._fresh(stack, plan, declared, record, wanted)
         if record is not None and record.operation == stack.operation:
-            await self._again(stack, declared, record)
+            await self._again(stack, record)
         elif record is None:
-            await self._create(stack, None, fresh)
-        elif self._unchanged(record, declared, wanted):
+            await self._create(stack, fresh)
+        elif self._unchanged(record, wanted):
             await self.journal.put_resource(
                 record, replace(fresh, attributes=record.attributes, place=self._place(stack))
             )
-        elif self._replaces(record, declared, wanted):
+        elif self._kind(record).replaces(opened(record.properties), wanted):
             await self._replace(stack, record, fresh)
         else:
             await self._update(stack, record, fresh)
+
+    async def check_removals(self, stack: Stack, plan: Plan) -> list[str]:
+        """Fail the resources that the template does not want and the stack policy keeps."""
+        denied: list[str] = []
+        for name, record in (await self.journal.resources(stack)).items():
+            if name in plan.alive or record.operation == stack.operation:
+                continue
+            reason = _denied(stack, DELETE, record)
+            if reason:
+                await self._refuse(stack, record, replace(record, before=_before(record)), reason)
+                denied.append(name)
+        return denied
 
     def _fresh(
         self,
@@ -98,47 +115,61 @@ class Actions:
             update_replace_policy=declared.update_replace_policy,
         )
 
-    async def _again(self, stack: Stack, declared: Declared, record: StackResource) -> None:
+    async def _again(self, stack: Stack, record: StackResource) -> None:
         """What was begun before a restart, once more."""
         if record.status == "CREATE_IN_PROGRESS" or record.replaced:
-            await self._make(stack, record, resuming=True)
+            await self._make(stack, record, resuming=not record.taken)
         else:
-            await self._change(stack, record)
+            await self._change(stack, record, resuming=True)
 
-    def _unchanged(self, record: StackResource, declared: Declared, wanted: Any) -> bool:
-        kind = self.registry.get(declared.type)
-        if record.type != declared.type:
-            return False
+    def _unchanged(self, record: StackResource, wanted: Any) -> bool:
+        kind = self.registry.get(record.type)
         return kind is None or not changed(kind.schema, opened(record.properties), wanted)
-
-    def _replaces(self, record: StackResource, declared: Declared, wanted: Any) -> bool:
-        kind = self.registry.get(declared.type)
-        if record.type != declared.type or kind is None:
-            return True
-        return kind.replaces(opened(record.properties), wanted)
 
     # Making
 
-    async def _create(self, stack: Stack, old: StackResource | None, fresh: StackResource) -> None:
+    async def _create(self, stack: Stack, fresh: StackResource) -> None:
         told = await self.journal.event(
             stack, (fresh.logical_id, "", fresh.type), "CREATE_IN_PROGRESS"
         )
-        name = self._name(stack, fresh)
-        adopted = await self._stands(stack, fresh, name)
-        begun = replace(fresh, status="CREATE_IN_PROGRESS", physical_id=name, adopted=adopted)
-        record = await self.journal.put_resource(old, begun, told)
+        begun = await self._begun(stack, replace(fresh, status="CREATE_IN_PROGRESS"))
+        record = await self.journal.put_resource(None, begun, told)
         await self._make(stack, record, resuming=False)
 
+    async def _begun(self, stack: Stack, fresh: StackResource) -> StackResource:
+        """A resource that is about to be made, under its name, with what stands there."""
+        name = self._name(stack, fresh)
+        stands = await self._stands(stack, fresh, name)
+        explicit = self._explicit_name(fresh) is not None
+        adopts = stands and explicit and stack.target is not None and stack.target.imports
+        return replace(fresh, physical_id=name, adopted=adopts, taken=stands and not adopts)
+
     async def _stands(self, stack: Stack, fresh: StackResource, name: str) -> bool:
-        """Whether a resource of an explicit name is there, and the stack may adopt it."""
+        """Whether a resource of that name is there before it is made."""
         kind = self.registry.get(fresh.type)
-        given = opened(fresh.properties)
-        wanted = stack.target is not None and stack.target.imports
-        if not wanted or kind is None or kind.schema.name not in given:
+        if kind is None:
             return False
-        return await kind.read(await self.context(stack, fresh.logical_id), name, given) is not None
+        given = opened(fresh.properties)
+        try:
+            check_values(kind.schema, given)
+            context = await self.context(stack, fresh.logical_id)
+            return await kind.read(context, name, given) is not None
+        except Exception:
+            # Properties that can't be read are refused when it is made, with their words.
+            log.debug("%s can't be looked for", fresh.name, exc_info=True)
+            return False
 
     async def _replace(self, stack: Stack, old: StackResource, fresh: StackResource) -> None:
+        reason = _denied(stack, REPLACE, old)
+        name = self._explicit_name(fresh)
+        if not reason and name is not None and name == self._explicit_name(old):
+            reason = (
+                "CloudFormation cannot update a stack when a custom-named resource requires "
+                f"replacing. Rename {name} and update the stack again."
+            )
+        if reason:
+            await self._refuse(stack, old, fresh, reason)
+            return
         told = await self.journal.event(
             stack,
             about(old),
@@ -146,7 +177,7 @@ class Actions:
             "Requested update requires the creation of a new physical resource; "
             "hence creating one.",
         )
-        begun = replace(fresh, status="UPDATE_IN_PROGRESS", physical_id=self._name(stack, fresh))
+        begun = await self._begun(stack, replace(fresh, status="UPDATE_IN_PROGRESS", replaced=True))
         record = await self.journal.put_resource(old, begun, told)
         await self._make(stack, record, resuming=False)
 
@@ -157,6 +188,7 @@ class Actions:
             kind = self.registry.get(record.type)
             if record.type == INERT or kind is None:
                 return Made(record.physical_id)
+            await self._check_owner(stack, record)
             context = await self.context(stack, record.logical_id)
             given = await self.resolve(stack.scope, opened(record.properties))
             check_values(kind.schema, given)
@@ -165,21 +197,34 @@ class Actions:
 
         await self._act(stack, record, verb, act, initiated=True)
 
+    async def _check_owner(self, stack: Stack, record: StackResource) -> None:
+        """Conflict where another stack has what stands there."""
+        if not (record.taken or record.adopted):
+            return
+        owner = await self.journal.owner(record.type, record.physical_id, stack)
+        if owner is not None:
+            raise owned(record.physical_id, owner)
+
     async def _update(self, stack: Stack, old: StackResource, fresh: StackResource) -> None:
+        reason = _denied(stack, MODIFY, old)
+        if reason:
+            await self._refuse(stack, old, fresh, reason)
+            return
         told = await self.journal.event(stack, about(old), "UPDATE_IN_PROGRESS")
         begun = replace(fresh, status="UPDATE_IN_PROGRESS", attributes=old.attributes)
         record = await self.journal.put_resource(old, begun, told)
-        await self._change(stack, record)
+        await self._change(stack, record, resuming=False)
 
-    async def _change(self, stack: Stack, record: StackResource) -> None:
+    async def _change(self, stack: Stack, record: StackResource, *, resuming: bool) -> None:
         async def act() -> Made:
             kind = self._kind(record)
             assert record.before is not None
             context = await self.context(stack, record.logical_id)
             given = await self.resolve(stack.scope, opened(record.properties))
             check_values(kind.schema, given)
-            old = opened(record.before.properties)
-            return await kind.update(context, record.physical_id, old, given)
+            old = await self._resolved_if_possible(stack, record.before.properties)
+            at = replace(context, resuming=resuming)
+            return await kind.update(at, record.physical_id, old, given)
 
         await self._act(stack, record, "UPDATE", act)
 
@@ -192,15 +237,10 @@ class Actions:
         *,
         initiated: bool = False,
     ) -> None:
-        try:
-            made = await patiently(act)
-        except (DomainError, TemplateError) as error:
-            text = str(getattr(error, "text", None) or error)
-            await self._fail(stack, record, text, verb)
-            return
-        except Exception:
-            log.exception("%s of %s failed", verb, record.name)
-            await self._fail(stack, record, "Internal Failure", verb)
+        made, failure = await _tried(f"{verb} of {record.name}", act)
+        if made is None:
+            left = replace(record, left=failure.left)
+            await self._fail(stack, left, failure.text, verb)
             return
         done = replace(
             record,
@@ -217,9 +257,17 @@ class Actions:
             events = [first, await self.journal.event(stack, about(done), "CREATE_COMPLETE")]
         await self.journal.put_resource(record, done, *events)
 
-    async def _fail(
-        self, stack: Stack, record: StackResource, reason: str, verb: str = "CREATE"
+    async def _refuse(
+        self, stack: Stack, record: StackResource | None, fresh: StackResource, reason: str
     ) -> None:
+        """Fail before anything is done: what stands stays as it is."""
+        if record is None:
+            await self._fail(stack, fresh, reason, "CREATE")
+            return
+        same = replace(fresh, properties=record.properties, attributes=record.attributes)
+        await self._fail(stack, same, reason, "UPDATE")
+
+    async def _fail(self, stack: Stack, record: StackResource, reason: str, verb: str) -> None:
         known = await self.journal.store.get(StackResource, record.scope, record.name)
         told = await self.journal.event(stack, about(record), f"{verb}_FAILED", reason)
         failed = replace(
@@ -249,17 +297,13 @@ class Actions:
             properties=before.properties,
             attributes=before.attributes,
             before=None,
+            replaced=False,
             reason="",
         )
         untouched = record.properties == before.properties and not record.replaced
-        try:
-            if record.replaced:
-                if record.physical_id:
-                    await self._delete(stack, record)
-            elif not untouched:
-                await self._set_back(stack, record, before)
-        except (DomainError, TemplateError) as error:
-            return str(getattr(error, "text", None) or error)
+        problem = await self._taken_back(stack, record, before) if not untouched else ""
+        if problem:
+            return problem
         events = (
             []
             if untouched
@@ -277,22 +321,48 @@ class Actions:
         record = await self.journal.put_resource(
             record, replace(record, status="DELETE_IN_PROGRESS"), begun
         )
-        try:
-            # Of a failed creation nothing stands, unless a restart came in between.
-            if not record.reason:
-                await self._delete(stack, record)
-        except DomainError as error:
-            return error.text or "a resource could not be deleted"
+        # Of a failed creation nothing stands.
+        nothing = record.reason and not record.left
+        problem = "" if nothing else await self._delete(stack, record)
+        if problem:
+            return problem
         told = await self.journal.event(stack, about(record), "DELETE_COMPLETE")
         await self.journal.drop_resource(record, told)
         return ""
 
-    async def _set_back(self, stack: Stack, record: StackResource, before: Before) -> None:
+    async def _taken_back(self, stack: Stack, record: StackResource, before: Before) -> str:
+        """Undo a change or a replacement; the reason where that fails."""
+        failed = record.status == "UPDATE_FAILED"
+        if record.replaced:
+            # What could not be made is not there; under its name there may be another's.
+            nothing = failed and not record.left
+            return "" if nothing else await self._delete(stack, record)
+        if failed and self._kind(record).schema.atomic:
+            return ""
+        _, failure = await _tried(
+            f"undoing {record.name}", lambda: self._set_back(stack, record, before)
+        )
+        return failure.text
+
+    async def _set_back(self, stack: Stack, record: StackResource, before: Before) -> Made:
         kind = self._kind(record)
         context = await self.context(stack, record.logical_id)
-        old, new = opened(record.properties), opened(before.properties)
-        given = await self.resolve(stack.scope, new)
-        await patiently(lambda: kind.update(context, record.physical_id, old, given))
+        old = await self._resolved_if_possible(stack, record.properties)
+        given = await self.resolve(stack.scope, opened(before.properties))
+        undoing = record.status.removeprefix("UPDATE_")
+        at = replace(context, resuming=True, undoing=undoing)
+        return await kind.update(at, record.physical_id, old, given)
+
+    async def _resolved_if_possible(self, stack: Stack, properties: Secret) -> Any:
+        """Properties that go, with dynamic references as they are now: so what stays is the same.
+
+        What a reference named may be gone by now, which is no reason to keep it.
+        """
+        old = opened(properties)
+        try:
+            return await self.resolve(stack.scope, old)
+        except (DomainError, TemplateError):
+            return old
 
     # Taking away
 
@@ -306,10 +376,8 @@ class Actions:
         record = await self.journal.put_resource(
             record, replace(record, status="DELETE_IN_PROGRESS"), begun
         )
-        try:
-            await self._delete(stack, record)
-        except DomainError as error:
-            text = error.text or "it could not be deleted"
+        text = await self._delete(stack, record)
+        if text:
             told = await self.journal.event(stack, about(record), "DELETE_FAILED", text)
             failed = replace(record, status="DELETE_FAILED", reason=text)
             await self.journal.put_resource(record, failed, told)
@@ -333,21 +401,25 @@ class Actions:
             events = [await self.journal.event(stack, about(old), "DELETE_SKIPPED")]
         else:
             begun = await self.journal.event(stack, about(old), "DELETE_IN_PROGRESS")
-            try:
-                await self._delete(stack, old)
-                end = await self.journal.event(stack, about(old), "DELETE_COMPLETE")
-            except DomainError as error:
-                end = await self.journal.event(stack, about(old), "DELETE_FAILED", error.text or "")
-            events = [begun, end]
-        await self.journal.put_resource(record, replace(record, before=None), *events)
+            problem = await self._delete(stack, old)
+            status = "DELETE_FAILED" if problem else "DELETE_COMPLETE"
+            events = [begun, await self.journal.event(stack, about(old), status, problem)]
+        done = replace(record, before=None, replaced=False)
+        await self.journal.put_resource(record, done, *events)
 
-    async def _delete(self, stack: Stack, record: StackResource) -> None:
+    async def _delete(self, stack: Stack, record: StackResource) -> str:
+        """Delete what a record stands for; the reason where that fails."""
         kind = self.registry.get(record.type)
         if kind is None or not record.physical_id:
-            return
-        context = await self.context(stack, record.logical_id)
+            return ""
         given = opened(record.properties)
-        await patiently(lambda: kind.delete(context, record.physical_id, given))
+
+        async def act() -> None:
+            context = await self.context(stack, record.logical_id)
+            await kind.delete(context, record.physical_id, given)
+
+        _, failure = await _tried(f"deletion of {record.name}", act)
+        return failure.text
 
     def _kind(self, record: StackResource) -> ResourceType:
         kind = self.registry.get(record.type)
@@ -361,15 +433,56 @@ class Actions:
         if kind is None:
             return f"{stack.stack_name}-{record.logical_id}"
         schema = kind.schema
-        given = opened(record.properties).get(schema.name) if schema.name else None
+        given = self._explicit_name(record)
         if given is not None:
-            return str(given)
+            return given
         tail = f"-{self.random_name()}"
         start = f"{stack.stack_name}-{record.logical_id}"[: schema.longest_name - len(tail)]
         return (start + tail).lower() if schema.lower_case else start + tail
 
+    def _explicit_name(self, record: StackResource) -> str | None:
+        """The name that the template gives it."""
+        kind = self.registry.get(record.type)
+        given = opened(record.properties).get(kind.schema.name) if kind is not None else None
+        return str(given) if given is not None else None
+
     def _place(self, stack: Stack) -> int:
         return self.journal.next_place(stack)
+
+
+def owned(name: str, owner: Stack) -> Conflict:
+    """CloudFormation's words for what another stack has."""
+    return Conflict(
+        f"{name} already exists in stack {owner.arn}",
+        resource="resource",
+        name=name,
+        reason="owned",
+    )
+
+
+def _denied(stack: Stack, action: str, record: StackResource) -> str:
+    policy = stack.policy_during or stack.policy
+    return denial(policy, action, record.logical_id, record.type)
+
+
+class _Failure(NamedTuple):
+    """Why work failed; no text where it did not."""
+
+    text: str = ""
+    left: bool = False
+    """Whether something of it stands."""
+
+
+async def _tried(what: str, act: Callable[[], Awaitable[T]]) -> tuple[T | None, _Failure]:
+    """What work gives, or why it failed."""
+    try:
+        return await patiently(act), _Failure()
+    except (DomainError, TemplateError) as error:
+        text = str(getattr(error, "text", None) or error)
+        return None, _Failure(text, isinstance(error, Unfinished))
+    except Exception:
+        log.exception("%s failed", what)
+        return None, _Failure("Internal Failure")
 
 
 def _before(record: StackResource) -> Before:

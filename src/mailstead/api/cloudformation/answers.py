@@ -145,6 +145,7 @@ def event_shown(stack: Stack, event: Event) -> dict[str, Any]:
             "StackId": stack.arn,
             "EventId": event.event_id,
             "StackName": stack.stack_name,
+            "OperationId": event.activity.partition("/")[2] or None,
             "LogicalResourceId": event.logical_id,
             "PhysicalResourceId": event.physical_id,
             "ResourceType": event.type,

@@ -10,7 +10,7 @@ from mailstead.api.cloudformation.engine import attributes_of
 from mailstead.api.cloudformation.graph import order
 from mailstead.api.cloudformation.intrinsics import Attributes, Unresolved
 from mailstead.api.cloudformation.model import Change, StackResource, opened
-from mailstead.api.cloudformation.plan import INERT, Plan
+from mailstead.api.cloudformation.plan import Plan
 from mailstead.api.cloudformation.resources import Registry, changed
 
 
@@ -51,10 +51,8 @@ def _change(look: _Look, name: str, known: Mapping[str, Attributes]) -> Change |
     if record is None:
         return Change("Add", name, declared.type)
     kind = look.registry.get(declared.type)
-    if declared.type == INERT and record.type == INERT:
+    if kind is None:
         return None
-    if kind is None or record.type != declared.type:
-        return Change("Modify", name, declared.type, record.physical_id, "True", ("Properties",))
     old = opened(record.properties)
     new, waits = evaluated(look.plan, declared.properties, known)
     names = [one for one in changed(kind.schema, old, new) if one not in waits]

@@ -55,7 +55,8 @@ class Engine:
         """Create and update what the template wants."""
         try:
             plan = await self.plan(stack)
-            failed = await self._waves(stack, plan)
+            failed = await self.actions.check_removals(stack, plan)
+            failed = failed or await self._waves(stack, plan)
             if failed:
                 return await self._failed(
                     stack,
@@ -74,6 +75,7 @@ class Engine:
             "CREATE_COMPLETE" if creating else f"UPDATE{CLEANUP}",
             target=None,
             current=stack.target,
+            policy=stack.next_policy or stack.policy,
             outputs=outputs,
             imports=_imports(plan),
         )

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 from typing import Any, cast
 
-from mailstead.api.cloudformation import service
 from mailstead.api.cloudformation.answers import (
     event_shown,
     page,
@@ -14,8 +13,10 @@ from mailstead.api.cloudformation.answers import (
     summary_shown,
 )
 from mailstead.api.cloudformation.model import Stack, Wanted, sealed
-from mailstead.api.cloudformation.service import Caller, Stacks
+from mailstead.api.cloudformation.service import BRACKETED, Caller, Stacks
 from mailstead.api.cloudformation.settling import settle
+from mailstead.api.cloudformation.stack_policies import parse_stack_policy
+from mailstead.api.cloudformation.summaries import summary_of
 from mailstead.api.operation import Call, operation
 from mailstead.mail.errors import Invalid
 from mailstead.wire.template import Template, parse_template
@@ -73,7 +74,7 @@ async def role_of(call: Call, p: Params) -> str:
         call.authorise(
             "iam:PassRole", [arn], {"iam:PassedToService": "cloudformation.amazonaws.com"}
         )
-        await call.ports.roles.require(call.scope.everywhere(), arn)
+        await call.ports.roles.require(call.scope.everywhere(), arn, "cloudformation.amazonaws.com")
     return arn
 
 
@@ -84,9 +85,28 @@ async def template_of(call: Call, p: Params, stack: Stack | None) -> str:
     if p.get("TemplateBody"):
         return str(p["TemplateBody"])
     if p.get("TemplateURL"):
-        content = await call.ports.buckets.by_url(call.scope, str(p["TemplateURL"]))
-        return content.decode("utf-8", "replace")
+        return await text_at(call, p["TemplateURL"])
     raise Invalid("Either Template URL or Template Body must be specified.", resource="template")
+
+
+async def text_at(call: Call, url: str) -> str:
+    """The text of an object in a bucket of ours that the caller may read."""
+    content = await call.ports.buckets.by_url(call.scope, str(url), call.authorise)
+    return content.decode("utf-8", "replace")
+
+
+async def policy_of(call: Call, p: Params, when: str = "") -> str | None:
+    """A stack policy that a request gives; None where it gives none. Invalid where it is none."""
+    body, url = p.get(f"StackPolicy{when}Body"), p.get(f"StackPolicy{when}URL")
+    if body is not None and url is not None:
+        raise Invalid(
+            f"You cannot specify both StackPolicy{when}URL and StackPolicy{when}Body",
+            resource="stack-policy",
+        )
+    text = await text_at(call, url) if url is not None else body
+    if text is not None:
+        parse_stack_policy(text)
+    return text
 
 
 @operation("cloudformation", "CreateStack", resources=stack_arns)
@@ -100,21 +120,26 @@ async def create_stack(call: Call, p: Params) -> Params:
         on_failure=on_failure,
         rollback=on_failure != "DO_NOTHING",
         protected=bool(p.get("EnableTerminationProtection")),
-        policy=p.get("StackPolicyBody", ""),
+        policy=await policy_of(call, p) or "",
     )
     await settle(call, stack.arn)
-    return {"StackId": stack.arn}
+    return {"StackId": stack.arn, "OperationId": stack.operation}
 
 
 @operation("cloudformation", "UpdateStack", resources=stack_arns)
 async def update_stack(call: Call, p: Params) -> Params:
-    stack = await stacks(call).require(call.scope, p["StackName"], service.BRACKETED)
+    stack = await stacks(call).require(call.scope, p["StackName"], BRACKETED)
     wanted = await wanted_of(call, p, stack)
     changed = await stacks(call).update(
-        caller(call, p), stack, wanted, rollback=not p.get("DisableRollback", False)
+        caller(call, p),
+        stack,
+        wanted,
+        rollback=not p.get("DisableRollback", False),
+        next_policy=await policy_of(call, p) or "",
+        policy_during=await policy_of(call, p, "DuringUpdate") or "",
     )
     await settle(call, changed.arn)
-    return {"StackId": changed.arn}
+    return {"StackId": changed.arn, "OperationId": changed.operation}
 
 
 @operation("cloudformation", "DeleteStack", resources=stack_arns)
@@ -129,9 +154,9 @@ async def delete_stack(call: Call, p: Params) -> None:
 @operation("cloudformation", "RollbackStack", resources=stack_arns)
 async def rollback_stack(call: Call, p: Params) -> Params:
     stack = await stacks(call).require(call.scope, p["StackName"])
-    await stacks(call).roll_back(caller(call, p), stack)
-    await settle(call, stack.arn)
-    return {"StackId": stack.arn}
+    begun = await stacks(call).roll_back(caller(call, p), stack)
+    await settle(call, begun.arn)
+    return {"StackId": begun.arn, "OperationId": begun.activity.partition("/")[2]}
 
 
 @operation("cloudformation", "ContinueUpdateRollback", resources=stack_arns)
@@ -175,7 +200,7 @@ async def list_stacks(call: Call, p: Params) -> Params:
 
 @operation("cloudformation", "DescribeStackEvents", resources=stack_arns)
 async def describe_stack_events(call: Call, p: Params) -> Params:
-    stack = await stacks(call).require(call.scope, p["StackName"], service.BRACKETED)
+    stack = await stacks(call).require(call.scope, p["StackName"], BRACKETED)
     rows, token = page(await stacks(call).journal.events(stack), p, PAGE)
     return {"StackEvents": [event_shown(stack, one) for one in rows], "NextToken": token}
 
@@ -212,6 +237,8 @@ async def list_stack_resources(call: Call, p: Params) -> Params:
     records = list((await stacks(call).journal.resources(stack)).values())
     rows, token = page(records, p, PAGE)
     shown = [resource_shown(stack, one, "LastUpdatedTimestamp") for one in rows]
+    for one in shown:
+        del one["StackName"], one["StackId"]
     return {"StackResourceSummaries": shown, "NextToken": token}
 
 
@@ -228,12 +255,12 @@ async def get_template_summary(call: Call, p: Params) -> Params:
         text = _text_of(stack)
     else:
         text = await template_of(call, p, None)
-    return drop(service.summary_of(text))
+    return drop(summary_of(text))
 
 
 @operation("cloudformation", "ValidateTemplate")
 async def validate_template(call: Call, p: Params) -> Params:
-    summary = service.summary_of(await template_of(call, p, None))
+    summary = summary_of(await template_of(call, p, None))
     for one in cast("list[Params]", summary["Parameters"]):
         one.pop("ParameterType", None)
     names = ("Description", "Parameters", "Capabilities", "DeclaredTransforms")
@@ -250,7 +277,7 @@ async def update_termination_protection(call: Call, p: Params) -> Params:
 @operation("cloudformation", "SetStackPolicy", resources=stack_arns)
 async def set_stack_policy(call: Call, p: Params) -> None:
     stack = await stacks(call).require(call.scope, p["StackName"])
-    await stacks(call).change(stack, policy=str(p.get("StackPolicyBody", "")))
+    await stacks(call).change(stack, policy=await policy_of(call, p) or "")
 
 
 @operation("cloudformation", "GetStackPolicy", resources=stack_arns)

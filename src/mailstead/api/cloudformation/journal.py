@@ -4,9 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import Any
 
-from mailstead.api.cloudformation.model import ChangeSet, Event, Stack, StackResource
+from mailstead.api.cloudformation.model import (
+    ChangeSet,
+    Event,
+    Stack,
+    StackResource,
+    TakenName,
+)
 from mailstead.mail.model import Scope
 from mailstead.mail.ports import Change, Clock, Create, Randomness, Remove, Replace, Store
 
@@ -45,15 +50,32 @@ class Journal:
         found = await self.store.select(Event, stack.scope, prefix=f"{stack.name}/")
         return found[::-1]
 
+    async def owner(self, kind: str, physical_id: str, other_than: Stack) -> Stack | None:
+        """The account's stack that has this resource, besides the one that asks."""
+        for record in await self.store.select(StackResource, None):
+            stack = record.name.rpartition("/")[0]
+            ours = record.scope.account == other_than.scope.account and stack != other_than.name
+            if ours and (record.type, record.physical_id) == (kind, physical_id):
+                return await self.store.get(Stack, record.scope, stack)
+        return None
+
     async def change_sets(self, stack: Stack) -> list[ChangeSet]:
         """A stack's change sets."""
         return await self.store.select(ChangeSet, stack.scope, prefix=f"{stack.name}/")
 
     async def put_stack(self, old: Stack | None, new: Stack, *events: Event) -> Stack:
-        """Keep a stack; with its status comes its event."""
+        """Keep a stack; with its status comes its event.
+
+        Conflict where a new one's name is taken, or another process changed it.
+        """
         new = replace(new, updated_at=self.clock.now())
-        change: Change = Create(new) if old is None else Replace(old, new)
-        await self.store.apply(change, *(Create(event) for event in events))
+        changes: list[Change] = [Create(new) if old is None else Replace(old, new)]
+        name = TakenName(new.scope, new.stack_name, new.name)
+        if old is None:
+            changes.append(Create(name))
+        elif new.gone and await self.store.get(TakenName, new.scope, name.name) == name:
+            changes.append(Remove(name))
+        await self.store.apply(*changes, *(Create(event) for event in events))
         return new
 
     async def put_resource(
@@ -95,6 +117,7 @@ class Journal:
             at=at,
             reason=reason,
             token=stack.token,
+            activity=stack.activity,
         )
 
     def next_place(self, stack: Stack) -> int:
@@ -116,8 +139,3 @@ class Journal:
 def about(record: StackResource) -> tuple[str, str, str]:
     """What an event about a resource names."""
     return record.logical_id, record.physical_id, record.type
-
-
-def drop_none(values: dict[str, Any]) -> dict[str, Any]:
-    """Without the members that are None."""
-    return {name: value for name, value in values.items() if value is not None}

@@ -79,6 +79,13 @@ class Stack:
     """Who asked: the ARN whose policies count where there is no role."""
     protected: bool = False
     policy: str = ""
+    """The stack policy: which updates of which resources are allowed."""
+    next_policy: str = ""
+    """What it is once the update under way has come through."""
+    policy_during: str = ""
+    """What stands in its place for the update under way."""
+    activity: str = ""
+    """Type and id of the operation as DescribeEvents tells it: ``UPDATE_STACK/UUID``."""
     rollback: bool = True
     """Whether a failure is undone."""
     on_failure: str = "ROLLBACK"
@@ -101,6 +108,17 @@ class Stack:
     def gone(self) -> bool:
         """Whether it was deleted."""
         return self.status == "DELETE_COMPLETE"
+
+
+@dataclass(frozen=True, slots=True)
+class TakenName:
+    """That a stack has a name, until it is deleted."""
+
+    KIND: ClassVar[str] = "stack-name"
+    scope: Scope
+    name: str
+    stack: str
+    """The stack's name in the store."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,11 +160,13 @@ class StackResource:
     drift_at: int = 0
     adopted: bool = False
     """It was there before the stack was: a rollback leaves it."""
-
-    @property
-    def replaced(self) -> bool:
-        """Whether an old one stands beside it until cleanup."""
-        return self.before is not None and self.before.physical_id != self.physical_id
+    taken: bool = False
+    """Somebody else's stood there under its name when it was begun: it is not to be made, nor to
+    be taken for ours when it is made again after a restart."""
+    left: bool = False
+    """Whether something stands of it though it could not be made whole, nor taken back."""
+    replaced: bool = False
+    """Whether an old one, `before`, stands beside it until cleanup."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -165,6 +185,8 @@ class Event:
     at: int
     reason: str = ""
     token: str = ""
+    activity: str = ""
+    """The operation that it belongs to, as `Stack.activity` has it."""
 
 
 @dataclass(frozen=True, slots=True)

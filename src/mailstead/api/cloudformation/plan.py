@@ -72,7 +72,8 @@ def make_plan(
     if template.transforms:
         raise TemplateError(f"Transforms are not served: [{', '.join(template.transforms)}]")
     check_forms([one.properties for one in template.resources.values()])
-    check_forms([template.conditions, template.outputs, template.rules])
+    for section in (template.conditions, template.outputs, template.rules):
+        check_forms(list(section.values()))
     parameters = parameter_values(template, given, ssm)
     scope, stack_name, stack_id = identity
     evaluator = Evaluator(
@@ -269,7 +270,7 @@ def _check_references(plan: Plan) -> None:
     for output in plan.template.outputs.values():
         condition = output.get("Condition")
         if not condition or plan.evaluator.condition(condition):
-            plan.evaluator.check(output.get("Value"), plan.alive)
+            plan.evaluator.check([output.get("Value"), output.get("Export")], plan.alive)
 
 
 def capabilities_needed(template: Template) -> tuple[str, ...]:

@@ -11,6 +11,7 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
+from mailstead.api.cloudformation.actions import owned
 from mailstead.api.cloudformation.changes import changes, evaluated
 from mailstead.api.cloudformation.journal import Journal
 from mailstead.api.cloudformation.model import (
@@ -18,6 +19,7 @@ from mailstead.api.cloudformation.model import (
     ChangeSet,
     Output,
     Stack,
+    StackResource,
     Wanted,
     opened,
     sealed,
@@ -27,7 +29,7 @@ from mailstead.api.cloudformation.resources import Context, Registry
 from mailstead.mail.errors import Conflict, DomainError, Invalid, Limit, NotFound, Refused
 from mailstead.mail.model import Scope
 from mailstead.mail.ports import Create, Randomness, Replace, Wakeups
-from mailstead.wire.template import TemplateError, parse_template
+from mailstead.wire.template import TemplateError
 
 NO_UPDATES = "No updates are to be performed."
 NO_CHANGES = (
@@ -101,7 +103,11 @@ class Stacks:
         if kind == "UPDATE" and stack is not None:
             _require_stable(stack)
         if stack is None:
-            stack = await self._review(caller, stack_name)
+            try:
+                stack = await self._review(caller, stack_name, change_set)
+            except Conflict:
+                # Another call began the stack in between.
+                return await self.create_change_set(caller, stack_name, change_set)
         for other in await self.journal.change_sets(stack):
             if other.change_set_name == change_set.change_set_name:
                 if caller.token and other.token == caller.token:
@@ -119,9 +125,10 @@ class Stacks:
         await self.journal.store.apply(Create(made))
         return stack, made
 
-    async def _review(self, caller: Caller, stack_name: str) -> Stack:
+    async def _review(self, caller: Caller, stack_name: str, change_set: ChangeSet) -> Stack:
         _check_name(stack_name)
         stack = self._new(caller, stack_name, "REVIEW_IN_PROGRESS", Wanted("", sealed({})))
+        stack = replace(stack, activity=f"CREATE_CHANGESET/{change_set.uuid}")
         told = await self.journal.tell(stack, "REVIEW_IN_PROGRESS", "User Initiated")
         return await self.journal.put_stack(None, stack, told)
 
@@ -143,15 +150,16 @@ class Stacks:
             name=f"{stack.name}/{change_set.change_set_name}",
             wanted=_inherited(stack, change_set.wanted),
         )
+        records = await self.journal.resources(stack)
         try:
             plan = await self.plan_of(stack, change_set.wanted)
+            _check_types_kept(plan, records)
+            _check_capabilities(plan, change_set.wanted)
+            found = changes(plan, self.registry, records)
+            if change_set.imports:
+                found = tuple([await self._imported(stack, plan, one) for one in found])
         except TemplateError as error:
             return replace(change_set, status="FAILED", execution="UNAVAILABLE", reason=str(error))
-        _check_capabilities(plan, change_set.wanted)
-        records = await self.journal.resources(stack)
-        found = changes(plan, self.registry, records)
-        if change_set.imports:
-            found = tuple([await self._imported(stack, plan, one) for one in found])
         same = (
             not found
             and change_set.kind == "UPDATE"
@@ -173,8 +181,12 @@ class Stacks:
         if waits or not isinstance(name, str):
             return change
         at = await self.context(stack, change.logical_id)
-        there = await kind.read(at, name, given) is not None
-        return replace(change, action="Import", physical_id=name) if there else change
+        if await kind.read(at, name, given) is None:
+            return change
+        owner = await self.journal.owner(change.type, name, stack)
+        if owner is not None:
+            raise TemplateError(str(owned(name, owner).text))
+        return replace(change, action="Import", physical_id=name)
 
     async def _outputs_differ(self, stack: Stack, plan: Plan) -> bool:
         wanted = {
@@ -216,22 +228,22 @@ class Stacks:
         if stack is not None:
             if caller.token and stack.token == caller.token:
                 return stack
-            raise Conflict(
-                f"Stack [{stack_name}] already exists",
-                resource="stack",
-                name=stack_name,
-                reason="exists",
-            )
+            raise _exists(stack_name)
         new = replace(self._new(caller, stack_name, "", wanted), **more)
         await self._refused(new, wanted)
+        operation = self.randomness.uuid()
         new = replace(
             new,
             status="CREATE_IN_PROGRESS",
             target=wanted,
-            operation=self.randomness.uuid(),
+            operation=operation,
+            activity=f"CREATE_STACK/{operation}",
         )
         told = await self.journal.tell(new, new.status, "User Initiated")
-        kept = await self.journal.put_stack(None, new, told)
+        try:
+            kept = await self.journal.put_stack(None, new, told)
+        except Conflict:
+            raise _exists(stack_name) from None
         self.wakeups.wake("stacks")
         return kept
 
@@ -287,30 +299,47 @@ class Stacks:
         }.get(stack.status)
         if goes is None:
             raise _busy(stack, "is in a state that can't be rolled back:")
-        told = await self.journal.tell(stack, goes, "User Initiated")
-        new = replace(stack, status=goes, reason="", token=caller.token, caller=caller.arn)
-        kept = await self.journal.put_stack(stack, new, told)
-        self.wakeups.wake("stacks")
-        return kept
+        activity = "CONTINUE_ROLLBACK" if stack.status.endswith("ROLLBACK_FAILED") else "ROLLBACK"
+        new = replace(
+            stack,
+            status=goes,
+            reason="",
+            token=caller.token,
+            caller=caller.arn,
+            activity=f"{activity}/{self.randomness.uuid()}",
+        )
+        return await self._put(stack, new)
 
     async def _begin(self, stack: Stack, status: str, caller: Caller, **more: Any) -> Stack:
+        operation = self.randomness.uuid()
+        given: dict[str, Any] = {"policy_during": "", "next_policy": "", **more}
         new = replace(
             stack,
             status=status,
             reason="",
-            operation=self.randomness.uuid(),
+            operation=operation,
+            activity=f"{status.partition('_')[0]}_STACK/{operation}",
             token=caller.token,
             caller=caller.arn,
-            **more,
+            **given,
         )
-        told = await self.journal.tell(new, status, "User Initiated")
-        kept = await self.journal.put_stack(stack, new, told)
+        return await self._put(stack, new)
+
+    async def _put(self, stack: Stack, new: Stack) -> Stack:
+        """Begin an operation; Invalid where another one began in between."""
+        told = await self.journal.tell(new, new.status, "User Initiated")
+        try:
+            kept = await self.journal.put_stack(stack, new, told)
+        except Conflict:
+            found = await self.journal.stack(stack.scope, stack.arn)
+            raise _busy(found or stack, "is in") from None
         self.wakeups.wake("stacks")
         return kept
 
     async def _refused(self, stack: Stack, wanted: Wanted) -> Plan:
         try:
             plan = await self.plan_of(stack, wanted)
+            _check_types_kept(plan, await self.journal.resources(stack))
         except TemplateError as error:
             raise Invalid(str(error), resource="template", reason="template") from None
         _check_capabilities(plan, wanted)
@@ -390,6 +419,10 @@ def missing(name: str, words: str = WITH_ID) -> Invalid:
     return Invalid(words.format(name), resource="stack", name=name, reason="missing")
 
 
+def _exists(name: str) -> Conflict:
+    return Conflict(f"Stack [{name}] already exists", resource="stack", name=name, reason="exists")
+
+
 def missing_change_set(name: str) -> NotFound:
     """CloudFormation's words for a change set that is not there."""
     return NotFound(f"ChangeSet [{name}] does not exist", resource="change-set", name=name)
@@ -437,6 +470,18 @@ def _inherited(stack: Stack, wanted: Wanted) -> Wanted:
     )
 
 
+def _check_types_kept(plan: Plan, records: Mapping[str, StackResource]) -> None:
+    declared = plan.template.resources
+    other = sorted(
+        name for name in plan.alive if name in records and records[name].type != declared[name].type
+    )
+    if other:
+        raise TemplateError(
+            "Update of resource type is not permitted. The new template modifies resource type of "
+            f"the following resources: [{', '.join(other)}]"
+        )
+
+
 def _check_capabilities(plan: Plan, wanted: Wanted) -> None:
     needed = capabilities_needed(plan.template)
     given = set(wanted.capabilities)
@@ -448,31 +493,3 @@ def _check_capabilities(plan: Plan, wanted: Wanted) -> None:
             resource="capabilities",
             reason="capabilities",
         )
-
-
-def summary_of(text: str) -> dict[str, Any]:
-    """GetTemplateSummary's and ValidateTemplate's reading of a template."""
-    try:
-        template = parse_template(text)
-    except TemplateError as error:
-        raise Invalid(str(error), resource="template", reason="template") from None
-    return {
-        "Description": template.description or None,
-        "Parameters": [
-            _declared_parameter(name, declared) for name, declared in template.parameters.items()
-        ],
-        "Capabilities": list(capabilities_needed(template)) or None,
-        "ResourceTypes": sorted({one.type for one in template.resources.values()}),
-        "DeclaredTransforms": list(template.transforms) or None,
-    }
-
-
-def _declared_parameter(name: str, declared: Mapping[str, Any]) -> dict[str, Any]:
-    default = declared.get("Default")
-    return {
-        "ParameterKey": name,
-        "DefaultValue": None if default is None else str(default),
-        "ParameterType": str(declared.get("Type", "String")),
-        "NoEcho": str(declared.get("NoEcho", "")).lower() == "true",
-        "Description": str(declared.get("Description", "")),
-    }

@@ -7,13 +7,14 @@ not honour are refused by name; what is recorded only says so in its `Schema`.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable, Mapping
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from types import ModuleType
 from typing import Any, ClassVar, Protocol, cast
 
 from mailstead.api.operation import Ports
-from mailstead.mail.errors import Invalid
+from mailstead.mail.errors import DomainError, Invalid
 from mailstead.mail.model import Scope
 
 Properties = dict[str, Any]
@@ -42,6 +43,8 @@ class Schema:
     """Properties that CloudFormation has and mailstead does not serve."""
     secret: tuple[str, ...] = ()
     """Properties that no answer shows."""
+    atomic: bool = False
+    """Whether a change that fails has changed nothing, so that there is nothing to undo."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +66,10 @@ class Context:
     stack_arn: str
     logical_id: str
     resuming: bool = False
-    """The action may have been done already, before a restart."""
+    """The action may have been done already, wholly or in part: before a restart, or by a change
+    that is undone."""
+    undoing: str = ""
+    """How the change ended that this one undoes: ``COMPLETE`` or ``FAILED``; "" for no undoing."""
     importing: bool = False
     """What exists under its explicit name is adopted."""
 
@@ -118,10 +124,10 @@ def create_only_changed(schema: Schema, old: Properties, new: Properties) -> boo
     return any(name in schema.create_only for name in changed(schema, old, new))
 
 
+_TAGS = frozenset({"HostedZoneTags", "Tags"})
 _LISTS = frozenset(
     {
         "Groups",
-        "HostedZoneTags",
         "ManagedPolicyArns",
         "Policies",
         "RecordSets",
@@ -136,16 +142,7 @@ def check_values(schema: Schema, given: Properties) -> None:
     """Invalid names the first property whose value has another form than its type's."""
     for name, value in given.items():
         below = schema.properties.get(name)
-        wanted = ""
-        if name == "Tags":
-            wanted = "" if _are_tags(value) else "JSONArray"
-        elif name in _LISTS:
-            wanted = "" if isinstance(value, list) else "JSONArray"
-        elif below is None:
-            wanted = "String" if isinstance(value, (list, dict)) else ""
-        elif below:
-            parts = cast("list[Any]", value) if isinstance(value, list) else [value]
-            wanted = "" if all(isinstance(one, dict) for one in parts) else "JSONObject"
+        wanted = _wanted_form(name, below, value)
         if wanted:
             found = type(value).__name__
             raise Invalid(
@@ -155,6 +152,20 @@ def check_values(schema: Schema, given: Properties) -> None:
             )
 
 
+def _wanted_form(name: str, below: Mapping[str, Any] | None, value: Any) -> str:
+    """The form that a value should have, where it has another."""
+    parts = cast("list[Any]", value) if isinstance(value, list) else [value]
+    if name in _TAGS:
+        return "" if _are_tags(value) else "JSONArray"
+    if name in _LISTS and not isinstance(value, list):
+        return "JSONArray"
+    if below is None:
+        return "String" if isinstance(value, (list, dict)) else ""
+    if below and not all(isinstance(one, dict) for one in parts):
+        return "JSONObject"
+    return ""
+
+
 def _are_tags(value: Any) -> bool:
     if isinstance(value, dict):
         return True
@@ -162,6 +173,40 @@ def _are_tags(value: Any) -> bool:
         isinstance(one, dict) and {"Key", "Value"} <= set(cast("dict[str, Any]", one))
         for one in cast("list[Any]", value)
     )
+
+
+class Unfinished(Invalid):
+    """A creation that failed on its way; what it had made could not be taken away again."""
+
+
+@asynccontextmanager
+async def whole(at: Context, undo: Callable[[], Awaitable[None]]) -> AsyncGenerator[None]:
+    """The rest of a creation in several steps: where it fails, ``undo`` takes back what was made.
+
+    What was adopted stays. Unfinished where it can't be taken back.
+    """
+    try:
+        yield
+    except DomainError as error:
+        if at.importing:
+            raise
+        try:
+            await undo()
+        except DomainError:
+            raise Unfinished(error.text, resource=error.resource, reason=error.reason) from error
+        raise
+
+
+def number(name: str, value: Any) -> int:
+    """A number, which may come as a text. Invalid names the property where it is none."""
+    text = str(value)
+    if not (text.isascii() and text.isdecimal() and len(text) < 10):
+        raise Invalid(
+            f"Properties validation failed: #/{name}: expected type: Integer, found: {text}",
+            resource="property",
+            name=name,
+        )
+    return int(text)
 
 
 def truth(value: Any, default: bool = False) -> bool:

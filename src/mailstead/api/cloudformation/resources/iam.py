@@ -6,6 +6,7 @@ import hashlib
 import json
 from base64 import b32encode
 from collections.abc import Sequence
+from contextlib import suppress
 from typing import Any, ClassVar, cast
 
 from mailstead.api.cloudformation.resources import (
@@ -16,6 +17,7 @@ from mailstead.api.cloudformation.resources import (
     Schema,
     create_only_changed,
     tags_of,
+    whole,
 )
 from mailstead.mail import iam_policies, iam_users
 from mailstead.mail.errors import Conflict, Invalid, NotFound
@@ -32,6 +34,24 @@ def home(at: Context) -> Scope:
 def text_of(document: Any) -> str:
     """A policy document's text."""
     return document if isinstance(document, str) else json.dumps(document)
+
+
+POLICIES: Properties = {"PolicyDocument": ANY, "PolicyName": None}
+"""What is in one of ``Policies``."""
+
+
+def own_policies(given: Properties) -> dict[str, str]:
+    """``Policies``: documents by name. Invalid where one lacks either."""
+    found: dict[str, str] = {}
+    for one in cast("list[Properties]", given.get("Policies") or []):
+        for name in POLICIES:
+            if name not in one:
+                raise Invalid(
+                    f"Properties validation failed: #/Policies: required key [{name}] not found",
+                    resource="policy",
+                )
+        found[str(one["PolicyName"])] = text_of(one["PolicyDocument"])
+    return found
 
 
 def user_arn(at: Context, name: str) -> str:
@@ -67,7 +87,7 @@ class IamUser:
             "ManagedPolicyArns": ANY,
             "Path": None,
             "PermissionsBoundary": None,
-            "Policies": ANY,
+            "Policies": POLICIES,
             "Tags": ANY,
             "UserName": None,
         },
@@ -83,6 +103,7 @@ class IamUser:
 
     async def create(self, at: Context, name: str, given: Properties) -> Made:
         at.authorise("iam:CreateUser", user_arn(at, name))
+        own_policies(given)
         try:
             await iam_users.create_user(
                 at.ports.iam, home(at), name, str(given.get("Path", "/")), tags_of(given)
@@ -90,7 +111,8 @@ class IamUser:
         except Conflict:
             if not (at.resuming or at.importing):
                 raise
-        return await self._settle(at, name, {}, given)
+        async with whole(at, lambda: self.delete(at, name, given)):
+            return await self._settle(at, name, {}, given)
 
     async def update(self, at: Context, physical_id: str, old: Properties, new: Properties) -> Made:
         at.authorise("iam:UpdateUser", user_arn(at, physical_id))
@@ -104,8 +126,7 @@ class IamUser:
 
     async def _settle(self, at: Context, name: str, old: Properties, new: Properties) -> Made:
         iam, scope = at.ports.iam, home(at)
-        for group in set(old.get("Groups") or ()) - set(new.get("Groups") or ()):
-            await iam_users.leave_group(iam, scope, group, name)
+        await self._leave(at, name, _groups(old) - _groups(new))
         for group in new.get("Groups") or ():
             at.authorise("iam:AddUserToGroup", user_arn(at, name))
             await iam_users.join_group(iam, scope, group, name)
@@ -120,11 +141,16 @@ class IamUser:
             user = await iam.user(scope, physical_id)
         except NotFound:
             return
-        for group in given.get("Groups") or ():
-            if str(group).lower() in user.groups:
-                await iam_users.leave_group(iam, scope, group, physical_id)
+        await self._leave(at, user.user_name, _groups(given))
         await settle_policies(at, ("Users", physical_id), given, {})
         await iam_users.delete_user(iam, scope, physical_id)
+
+    async def _leave(self, at: Context, name: str, groups: set[str]) -> None:
+        iam, scope = at.ports.iam, home(at)
+        for group in sorted(groups):
+            if group.lower() in (await iam.user(scope, name)).groups:
+                at.authorise("iam:RemoveUserFromGroup", user_arn(at, name))
+                await iam_users.leave_group(iam, scope, group, name)
 
     async def read(self, at: Context, physical_id: str, given: Properties) -> Properties | None:
         user = await at.ports.store.get(User, home(at), physical_id.lower())
@@ -138,21 +164,22 @@ class IamUser:
         return found
 
 
+def _groups(given: Properties) -> set[str]:
+    return {str(name) for name in given.get("Groups") or ()}
+
+
 async def settle_policies(
     at: Context, whom: tuple[str, str], old: Properties, new: Properties
 ) -> None:
     """Give and take the inline and managed policies that differ."""
     kind, name = whom
     iam = at.ports.iam
-    before = {one["PolicyName"] for one in cast("list[Properties]", old.get("Policies") or [])}
-    wanted = {
-        one["PolicyName"]: text_of(one["PolicyDocument"])
-        for one in cast("list[Properties]", new.get("Policies") or [])
-    }
+    wanted = own_policies(new)
     noun = kind.removesuffix("s")
-    for gone in before - set(wanted):
+    for gone in own_policies(old).keys() - wanted.keys():
         owner = await holder(at, kind, name)
         if gone in owner.inline:
+            at.authorise(f"iam:Delete{noun}Policy", _arn(at, kind, name))
             await iam_policies.delete_inline(iam, owner, gone)
     for policy, document in wanted.items():
         at.authorise(f"iam:Put{noun}Policy", _arn(at, kind, name))
@@ -160,7 +187,7 @@ async def settle_policies(
     attached = [str(arn) for arn in new.get("ManagedPolicyArns") or ()]
     for arn in old.get("ManagedPolicyArns") or ():
         if arn not in attached:
-            await _detach(at, await holder(at, kind, name), str(arn))
+            await _detach(at, kind, name, str(arn))
     for arn in attached:
         at.authorise(f"iam:Attach{noun}Policy", _arn(at, kind, name))
         await iam_policies.attach(iam, home(at), await holder(at, kind, name), arn)
@@ -170,8 +197,10 @@ def _arn(at: Context, kind: str, name: str) -> str:
     return f"arn:aws:iam::{at.scope.account}:{kind.removesuffix('s').lower()}/{name}"
 
 
-async def _detach(at: Context, owner: Holder, arn: str) -> None:
+async def _detach(at: Context, kind: str, name: str, arn: str) -> None:
+    owner = await holder(at, kind, name)
     if arn in owner.attached:
+        at.authorise(f"iam:Detach{kind.removesuffix('s')}Policy", _arn(at, kind, name))
         await iam_policies.detach(at.ports.iam, owner, arn)
 
 
@@ -261,7 +290,8 @@ class InlinePolicy:
             raise Invalid(
                 "At least one of [Groups,Roles,Users] must be non-empty.", resource="policy"
             )
-        return await self.update(at, name, {}, given)
+        async with whole(at, lambda: self.delete(at, name, given)):
+            return await self.update(at, name, {}, given)
 
     async def update(self, at: Context, physical_id: str, old: Properties, new: Properties) -> Made:
         name, document = str(new["PolicyName"]), text_of(new["PolicyDocument"])
@@ -327,7 +357,7 @@ class Managed:
         return create_only_changed(self.schema, old, new)
 
     async def create(self, at: Context, name: str, given: Properties) -> Made:
-        arn = f"arn:aws:iam::{at.scope.account}:policy{given.get('Path', '/')}{name}"
+        arn = _policy_arn(at, name, given)
         at.authorise("iam:CreatePolicy", arn)
         try:
             policy = await iam_policies.create_policy(
@@ -342,7 +372,8 @@ class Managed:
             if not (at.resuming or at.importing):
                 raise
             policy = await at.ports.iam.policy(home(at), arn)
-        await self._attach(at, policy, [], holders_in(given))
+        async with whole(at, lambda: self.delete(at, arn, given)):
+            await self._attach(at, policy, [], holders_in(given))
         return _policy_made(policy)
 
     async def update(self, at: Context, physical_id: str, old: Properties, new: Properties) -> Made:
@@ -369,7 +400,8 @@ class Managed:
     ) -> None:
         for kind, name in old:
             if (kind, name) not in new:
-                await _detach(at, await holder(at, kind, name), policy.arn)
+                with suppress(NotFound):
+                    await _detach(at, kind, name, policy.arn)
         for kind, name in new:
             at.authorise(f"iam:Attach{kind.removesuffix('s')}Policy", _arn(at, kind, name))
             owner = await holder(at, kind, name)
@@ -383,21 +415,26 @@ class Managed:
         except NotFound:
             return
         for kind, name in holders_in(given):
-            try:
-                await _detach(at, await holder(at, kind, name), policy.arn)
-            except NotFound:
-                continue
+            with suppress(NotFound):
+                await _detach(at, kind, name, policy.arn)
         for version in [one for one in policy.versions if one != policy.default]:
             await iam_policies.delete_version(iam, home(at), physical_id, version)
         await iam_policies.delete_policy(iam, home(at), physical_id)
 
     async def read(self, at: Context, physical_id: str, given: Properties) -> Properties | None:
+        arn = physical_id
+        if not arn.startswith("arn:"):
+            arn = _policy_arn(at, physical_id, given)
         try:
-            policy = await at.ports.iam.policy(home(at), physical_id)
+            policy = await at.ports.iam.policy(home(at), arn)
         except NotFound:
             return None
         wanted, stands = json.loads(text_of(given["PolicyDocument"])), json.loads(policy.document)
         return given if wanted == stands else {**given, "PolicyDocument": stands}
+
+
+def _policy_arn(at: Context, name: str, given: Properties) -> str:
+    return f"arn:aws:iam::{at.scope.account}:policy{given.get('Path', '/')}{name}"
 
 
 def _policy_made(policy: ManagedPolicy) -> Made:

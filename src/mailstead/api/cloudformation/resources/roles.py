@@ -12,9 +12,17 @@ from mailstead.api.cloudformation.resources import (
     Properties,
     Schema,
     create_only_changed,
+    number,
     tags_of,
+    whole,
 )
-from mailstead.api.cloudformation.resources.iam import home, settle_policies, text_of
+from mailstead.api.cloudformation.resources.iam import (
+    POLICIES,
+    home,
+    own_policies,
+    settle_policies,
+    text_of,
+)
 from mailstead.mail.errors import Conflict, NotFound
 from mailstead.mail.iam import Role
 from mailstead.mail.iam_roles import HOUR
@@ -32,7 +40,7 @@ class IamRole:
             "MaxSessionDuration": None,
             "Path": None,
             "PermissionsBoundary": None,
-            "Policies": ANY,
+            "Policies": POLICIES,
             "RoleName": None,
             "Tags": ANY,
         },
@@ -49,6 +57,7 @@ class IamRole:
 
     async def create(self, at: Context, name: str, given: Properties) -> Made:
         at.authorise("iam:CreateRole", f"arn:aws:iam::{at.scope.account}:role/{name}")
+        own_policies(given)
         try:
             await at.ports.roles.create(
                 home(at),
@@ -56,13 +65,14 @@ class IamRole:
                 text_of(given["AssumeRolePolicyDocument"]),
                 path=str(given.get("Path", "/")),
                 description=str(given.get("Description", "")),
-                longest_session=int(given.get("MaxSessionDuration", HOUR)),
+                longest_session=number("MaxSessionDuration", given.get("MaxSessionDuration", HOUR)),
                 tags=tags_of(given),
             )
         except Conflict:
             if not (at.resuming or at.importing):
                 raise
-        await settle_policies(at, ("Roles", name), {}, given)
+        async with whole(at, lambda: self.delete(at, name, given)):
+            await settle_policies(at, ("Roles", name), {}, given)
         return await self._made(at, name)
 
     async def update(self, at: Context, physical_id: str, old: Properties, new: Properties) -> Made:
@@ -72,7 +82,7 @@ class IamRole:
             home(at),
             physical_id,
             description=str(new.get("Description", "")),
-            longest_session=int(new.get("MaxSessionDuration", HOUR)),
+            longest_session=number("MaxSessionDuration", new.get("MaxSessionDuration", HOUR)),
         )
         trust = text_of(new["AssumeRolePolicyDocument"])
         await roles.set_trust(home(at), physical_id, trust)

@@ -13,10 +13,11 @@ from mailstead.api.cloudformation.resources import (
     Schema,
     create_only_changed,
 )
+from mailstead.mail.delegation_sets import DelegationSets
 from mailstead.mail.errors import Invalid, NotFound
 from mailstead.mail.model import HostedZone
 from mailstead.mail.record_changes import RecordChange
-from mailstead.wire.domain_name import canonical_name
+from mailstead.wire.domain_name import DomainNameError, canonical_name
 
 ROUTING = (
     "AliasTarget",
@@ -47,7 +48,7 @@ def zone_of(at: Context, given: Properties) -> HostedZone:
     if given.get("HostedZoneId"):
         return zones.zone(scope, str(given["HostedZoneId"]).removeprefix("/hostedzone/"))
     name = str(given.get("HostedZoneName") or "")
-    domain = canonical_name(name)
+    domain = _canonical(name)
     found = [zone for zone in zones.listed(scope) if zone.domain == domain]
     if len(found) != 1:
         problem = "No hosted zones" if not found else "Multiple hosted zones"
@@ -74,9 +75,9 @@ def _authorise(at: Context, zone: HostedZone) -> None:
 
 def _live(at: Context, zone: HostedZone, given: Properties) -> Properties | None:
     """What stands in the zone under a record set's name and type."""
-    owner = canonical_name(str(given["Name"]))
+    owner = _canonical(str(given["Name"]))
     kind = str(given["Type"])
-    for record in at.ports.zones.record_sets(zone, owner, kind, 1):
+    for record in at.ports.zones.record_sets(zone, owner, kind, 1) if owner else ():
         if record.owner == owner and record.type == kind:
             return {
                 **given,
@@ -96,10 +97,11 @@ class RecordSet:
         create_only=("HostedZoneId", "HostedZoneName", "Name"),
         recorded=("Comment",),
         refused=ROUTING,
+        atomic=True,
     )
 
     def replaces(self, old: Properties, new: Properties) -> bool:
-        return create_only_changed(self.schema, old, new)
+        return create_only_changed(self.schema, _plain(old), _plain(new))
 
     async def create(self, at: Context, name: str, given: Properties) -> Made:
         zone = zone_of(at, given)
@@ -113,12 +115,13 @@ class RecordSet:
     async def update(self, at: Context, physical_id: str, old: Properties, new: Properties) -> Made:
         zone = zone_of(at, new)
         _authorise(at, zone)
-        batch = [change("UPSERT", new)]
-        if old.get("Type") != new.get("Type"):
-            live = _live(at, zone, old)
-            gone = [change("DELETE", live)] if live is not None else []
-            batch = [*gone, change("CREATE", new)]
-        await at.ports.zones.change(zone, batch)
+        if not (at.resuming and _same(_live(at, zone, new), new)):
+            batch = [change("UPSERT", new)]
+            if old.get("Type") != new.get("Type"):
+                live = _live(at, zone, old)
+                gone = [change("DELETE", live)] if live is not None else []
+                batch = [*gone, change("CREATE", new)]
+            await at.ports.zones.change(zone, batch)
         return Made(_name(new))
 
     async def delete(self, at: Context, physical_id: str, given: Properties) -> None:
@@ -143,10 +146,28 @@ def _name(given: Properties) -> str:
     return str(given["Name"]).removesuffix(".").lower()
 
 
+def _plain(given: Properties) -> Properties:
+    """With names in the one way that they are kept in."""
+    plain = {**given, "Name": _name(given)}
+    if "HostedZoneId" in given:
+        plain["HostedZoneId"] = str(given["HostedZoneId"]).removeprefix("/hostedzone/")
+    return plain
+
+
+def _canonical(name: str) -> str:
+    """A domain in the one way that it is kept in; "" for what is none."""
+    try:
+        return canonical_name(name)
+    except DomainNameError:
+        return ""
+
+
 def _same(live: Properties | None, given: Properties) -> bool:
-    return live is not None and list(live["ResourceRecords"]) == [
-        str(value) for value in given.get("ResourceRecords") or ()
-    ]
+    """Whether that is what stands, and nobody else's."""
+    values = [str(value) for value in given.get("ResourceRecords") or ()]
+    return live is not None and (
+        live["TTL"] == str(given.get("TTL")) and live["ResourceRecords"] == values
+    )
 
 
 class RecordSetGroup:
@@ -163,6 +184,7 @@ class RecordSetGroup:
         create_only=("HostedZoneId", "HostedZoneName"),
         attributes=("Id",),
         recorded=("Comment",),
+        atomic=True,
     )
 
     def replaces(self, old: Properties, new: Properties) -> bool:
@@ -181,12 +203,9 @@ class RecordSetGroup:
     async def update(self, at: Context, physical_id: str, old: Properties, new: Properties) -> Made:
         zone = zone_of(at, new)
         _authorise(at, zone)
-        kept = {(_name(one), one["Type"]) for one in _sets(new)}
-        gone = [one for one in _sets(old) if (_name(one), one["Type"]) not in kept]
-        live = [found for one in gone if (found := _live(at, zone, one)) is not None]
-        batch = [change("DELETE", one) for one in live]
-        batch += [change("UPSERT", one) for one in _sets(new)]
-        await at.ports.zones.change(zone, batch)
+        done = all(_same(_live(at, zone, one), one) for one in _sets(new))
+        if not (at.resuming and done):
+            await at.ports.zones.change(zone, _differences(at, zone, old, new))
         return Made(physical_id, {"Id": physical_id})
 
     async def delete(self, at: Context, physical_id: str, given: Properties) -> None:
@@ -204,13 +223,36 @@ class RecordSetGroup:
             zone = zone_of(at, given)
         except (NotFound, Invalid):
             return None
-        live = [_live(at, zone, one) for one in _sets(given)]
-        return {**given, "RecordSets": [one for one in live if one is not None]}
+        sets = _sets(given)
+        live = [found for one in sets if (found := _live(at, zone, one)) is not None]
+        return {**given, "RecordSets": live} if live or not sets else None
+
+
+def _differences(
+    at: Context, zone: HostedZone, old: Properties, new: Properties
+) -> list[RecordChange]:
+    """The batch between two groups: what is new is created, and fails where it exists."""
+    before = {_key(one): one for one in _sets(old)}
+    after = {_key(one): one for one in _sets(new)}
+    gone = [_live(at, zone, one) for key, one in before.items() if key not in after]
+    batch = [change("DELETE", one) for one in gone if one is not None]
+    batch += [change("UPSERT" if key in before else "CREATE", one) for key, one in after.items()]
+    return batch
+
+
+def _key(given: Properties) -> tuple[str, str]:
+    return _name(given), str(given["Type"])
 
 
 def _sets(given: Properties) -> list[Properties]:
     sets: list[Properties] = given.get("RecordSets") or []
     for one in sets:
+        for name in ("Name", "Type"):
+            if name not in one:
+                raise Invalid(
+                    f"Properties validation failed: #/RecordSets: required key [{name}] not found",
+                    resource="record-set",
+                )
         for name in ROUTING:
             if name in one:
                 raise Invalid(
@@ -234,9 +276,9 @@ class Zone:
             "VPCs": ANY,
         },
         required=("Name",),
-        create_only=("Name",),
+        create_only=("DelegationSetId", "Name"),
         attributes=("Id", "NameServers"),
-        refused=("VPCs", "QueryLoggingConfig", "DelegationSetId"),
+        refused=("VPCs", "QueryLoggingConfig"),
     )
 
     def replaces(self, old: Properties, new: Properties) -> bool:
@@ -250,18 +292,22 @@ class Zone:
         found = [
             zone for zone in at.ports.zones.listed(scope) if zone.caller_reference == reference
         ]
-        zone = (
-            found[0]
-            if found
-            else await at.ports.zones.create(
-                scope,
-                str(given["Name"]),
-                reference,
-                comment=str((given.get("HostedZoneConfig") or {}).get("Comment", "")),
-                tags=_zone_tags(given),
-            )
-        )
+        zone = found[0] if found else await self._made(at, reference, given)
         return Made(zone.name, {"Id": zone.name, "NameServers": list(zone.name_servers)})
+
+    async def _made(self, at: Context, reference: str, given: Properties) -> HostedZone:
+        zones, scope = at.ports.zones, at.scope.everywhere()
+        set_id = str(given.get("DelegationSetId") or "").removeprefix("/delegationset/")
+        if set_id:
+            await DelegationSets(at.ports.store, zones).joined(scope, set_id)
+        return await zones.create(
+            scope,
+            str(given["Name"]),
+            reference,
+            comment=str((given.get("HostedZoneConfig") or {}).get("Comment", "")),
+            tags=_zone_tags(given),
+            delegation_set=set_id,
+        )
 
     async def update(self, at: Context, physical_id: str, old: Properties, new: Properties) -> Made:
         zone = at.ports.zones.zone(at.scope.everywhere(), physical_id)

@@ -18,7 +18,7 @@ from mailstead.api.cloudformation.resources import (
     truth,
 )
 from mailstead.api.cloudformation.resources.iam import text_of
-from mailstead.mail.errors import Conflict, Invalid
+from mailstead.mail.errors import Conflict, Invalid, Refused
 
 _BLOCKS = ("BlockPublicAcls", "BlockPublicPolicy", "IgnorePublicAcls", "RestrictPublicBuckets")
 
@@ -53,6 +53,18 @@ def _lifecycle(given: Any) -> Any:
     return {"Rules": rules, "TransitionDefaultMinimumObjectSize": "all_storage_classes_128K"}
 
 
+def _converted(name: str, value: Any) -> str:
+    """A setting as the bucket keeps it. Invalid where it has another form than its property."""
+    try:
+        return json.dumps(SETTINGS[name][1](value))
+    except (AttributeError, KeyError, TypeError, ValueError):
+        raise Invalid(
+            f"Properties validation failed: #/{name}: its members have other forms",
+            resource="property",
+            name=name,
+        ) from None
+
+
 SETTINGS: dict[str, tuple[str, Callable[[Any], Any]]] = {
     "BucketEncryption": ("encryption", _encryption),
     "LifecycleConfiguration": ("lifecycle", _lifecycle),
@@ -68,6 +80,24 @@ SETTINGS: dict[str, tuple[str, Callable[[Any], Any]]] = {
     "VersioningConfiguration": ("versioning", lambda given: {"Status": given.get("Status")}),
 }
 """What a bucket keeps under which name, and how a property becomes that."""
+
+
+ACTIONS = {
+    "BucketEncryption": "s3:PutEncryptionConfiguration",
+    "LifecycleConfiguration": "s3:PutLifecycleConfiguration",
+    "OwnershipControls": "s3:PutBucketOwnershipControls",
+    "PublicAccessBlockConfiguration": "s3:PutBucketPublicAccessBlock",
+    "Tags": "s3:PutBucketTagging",
+    "VersioningConfiguration": "s3:PutBucketVersioning",
+}
+
+
+async def own_bucket(at: Context, name: str) -> Bucket:
+    """A bucket of the stack's account; Refused in S3's words where it is another's."""
+    found = await at.ports.buckets.require(name)
+    if found.account != at.scope.account:
+        raise Refused("Access Denied", resource="bucket", name=name)
+    return found
 
 
 class S3Bucket:
@@ -114,8 +144,8 @@ class S3Bucket:
                 "The bucket does not allow ACLs: leave AccessControl out", resource="bucket"
             )
         settings = {
-            kept: json.dumps(convert(given[name]))
-            for name, (kept, convert) in SETTINGS.items()
+            kept: _converted(name, given[name])
+            for name, (kept, _) in SETTINGS.items()
             if given.get(name)
         }
         try:
@@ -127,17 +157,18 @@ class S3Bucket:
         return _made(made)
 
     async def update(self, at: Context, physical_id: str, old: Properties, new: Properties) -> Made:
-        at.authorise("s3:PutBucketTagging", f"arn:aws:s3:::{physical_id}")
-        made = await at.ports.buckets.require(physical_id)
-        for name, (kept, convert) in SETTINGS.items():
+        made = await own_bucket(at, physical_id)
+        for name, (kept, _) in SETTINGS.items():
             if old.get(name) != new.get(name):
-                value = json.dumps(convert(new[name])) if new.get(name) else None
+                at.authorise(ACTIONS[name], f"arn:aws:s3:::{physical_id}")
+                value = _converted(name, new[name]) if new.get(name) else None
                 made = await at.ports.buckets.set(physical_id, kept, value)
         return _made(made)
 
     async def delete(self, at: Context, physical_id: str, given: Properties) -> None:
         at.authorise("s3:DeleteBucket", f"arn:aws:s3:::{physical_id}")
         if await at.ports.buckets.find(physical_id) is not None:
+            await own_bucket(at, physical_id)
             await at.ports.buckets.delete(physical_id)
 
     async def read(self, at: Context, physical_id: str, given: Properties) -> Properties | None:
@@ -146,9 +177,8 @@ class S3Bucket:
             return None
         actual = dict(given)
         for name in ("PublicAccessBlockConfiguration", "Tags"):
-            kept, convert = SETTINGS[name]
-            text = found.settings.get(kept)
-            wanted = json.dumps(convert(given[name])) if given.get(name) else None
+            text = found.settings.get(SETTINGS[name][0])
+            wanted = _converted(name, given[name]) if given.get(name) else None
             if text != wanted:
                 actual[name] = _back(name, text)
         return {name: value for name, value in actual.items() if value is not None}
@@ -184,12 +214,13 @@ class S3BucketPolicy:
 
     async def _put(self, at: Context, name: str, given: Properties) -> None:
         at.authorise("s3:PutBucketPolicy", f"arn:aws:s3:::{name}")
-        bucket = await at.ports.buckets.require(name)
+        bucket = await own_bucket(at, name)
         await set_policy(at.ports.buckets, bucket, text_of(given["PolicyDocument"]))
 
     async def delete(self, at: Context, physical_id: str, given: Properties) -> None:
         at.authorise("s3:DeleteBucketPolicy", f"arn:aws:s3:::{physical_id}")
         if await at.ports.buckets.find(physical_id) is not None:
+            await own_bucket(at, physical_id)
             await at.ports.buckets.set(physical_id, "policy", None)
 
     async def read(self, at: Context, physical_id: str, given: Properties) -> Properties | None:

@@ -15,7 +15,7 @@ from mailstead.api.cloudformation.resources import (
     tags_of,
     truth,
 )
-from mailstead.api.secrets import Given, Secret, version_of
+from mailstead.api.secrets import CURRENT, PREVIOUS, Given, Secret, version_of
 from mailstead.api.secretsmanager import rules_of
 from mailstead.mail.errors import Conflict, Invalid
 
@@ -86,20 +86,31 @@ class SecretsManagerSecret:
         at.authorise("secretsmanager:UpdateSecret", physical_id)
         secrets = at.ports.secrets
         secret = await secrets.require(at.scope, physical_id)
-        keys = ("SecretString", "GenerateSecretString")
-        if any(old.get(key) != new.get(key) for key in keys):
-            text = self._value(at, new)
-            if text is not None:
-                secret, _ = await secrets.put(secret, Given(text.encode()))
         removed = set(tags_of(old)) - set(tags_of(new))
         tags = {key: value for key, value in secret.tags.items() if key not in removed}
-        await secrets.change(
+        secret = await secrets.change(
             secret,
             description=str(new.get("Description", "")),
             key_id=str(new.get("KmsKeyId", "")),
             tags=tags | tags_of(new),
         )
+        keys = ("SecretString", "GenerateSecretString")
+        if any(old.get(key) != new.get(key) for key in keys):
+            await self._renew(at, secret, new)
         return Made(physical_id, {"Id": physical_id})
+
+    async def _renew(self, at: Context, secret: Secret, given: Properties) -> None:
+        """Give a secret its new value; an undone one that was generated is the one before."""
+        current, previous = version_of(secret), version_of(secret, stage=PREVIOUS)
+        if at.undoing and "GenerateSecretString" in given:
+            if at.undoing == "COMPLETE" and current is not None and previous is not None:
+                await at.ports.secrets.move(
+                    secret, CURRENT, current.version_id, previous.version_id
+                )
+            return
+        text = self._value(at, given)
+        if text is not None:
+            await at.ports.secrets.put(secret, Given(text.encode()))
 
     async def delete(self, at: Context, physical_id: str, given: Properties) -> None:
         at.authorise("secretsmanager:DeleteSecret", physical_id)

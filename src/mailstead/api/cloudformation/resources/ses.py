@@ -11,9 +11,11 @@ from mailstead.api.cloudformation.resources import (
     Made,
     Properties,
     Schema,
+    changed,
     create_only_changed,
     tags_of,
     truth,
+    whole,
 )
 from mailstead.api.ses.identities import BITS
 from mailstead.mail import dkim
@@ -76,9 +78,11 @@ class EmailIdentity:
             if not (at.resuming or at.importing):
                 raise
             identity, fresh = await identities.require(at.scope, key), False
-        if identity.is_address and fresh:
+        if identity.is_address and (fresh or at.resuming):
             await at.ports.letters.ask(identity)
-        identity = await self._settings(at, identity, given)
+        async with whole(at, lambda: self.delete(at, name, given)):
+            identity = await _mail_from(at, identity, given)
+            identity = await self._settings(at, identity, given)
         return Made(identity.name, _attributes(at, identity))
 
     async def update(self, at: Context, physical_id: str, old: Properties, new: Properties) -> Made:
@@ -88,7 +92,9 @@ class EmailIdentity:
         check_tags(tags_of(new))
         _check_set(new)
         identity = await at.ports.identities.require(at.scope, physical_id)
-        if old.get("DkimSigningAttributes") != new.get("DkimSigningAttributes"):
+        identity = await _mail_from(at, identity, new)
+        # A change of the key that failed has changed nothing, and need not be undone.
+        if "DkimSigningAttributes" in changed(self.schema, old, new) and at.undoing != "FAILED":
             identity = await _signing(at, identity, new.get("DkimSigningAttributes") or {})
         identity = await self._settings(at, identity, new)
         return Made(identity.name, _attributes(at, identity))
@@ -97,21 +103,14 @@ class EmailIdentity:
         identities = at.ports.identities
         feedback = given.get("FeedbackAttributes") or {}
         enabled = (given.get("DkimAttributes") or {}).get("SigningEnabled")
-        changed = replace(
+        new = replace(
             identity,
             tags=tags_of(given),
             feedback_forwarding=truth(feedback.get("EmailForwardingEnabled"), True),
         )
         if enabled is not None and not identity.is_address:
-            changed = replace(changed, dkim=replace(changed.dkim, enabled=truth(enabled)))
-        identity = await identities.change(identity, changed)
-        mail_from = given.get("MailFromAttributes") or {}
-        # Without a domain it says what would happen with one: nothing is set.
-        domain = str(mail_from.get("MailFromDomain") or "")
-        reject = mail_from.get("BehaviorOnMxFailure") == "REJECT_MESSAGE"
-        if domain or identity.mail_from is not None:
-            await set_mail_from(identities, identity, domain, reject=reject)
-        return await identities.require(at.scope, identity.name)
+            new = replace(new, dkim=replace(new.dkim, enabled=truth(enabled)))
+        return await identities.change(identity, new)
 
     async def delete(self, at: Context, physical_id: str, given: Properties) -> None:
         at.authorise("ses:DeleteEmailIdentity", identity_arn(at.scope, canonical(physical_id)))
@@ -124,7 +123,8 @@ class EmailIdentity:
         identity = await at.ports.identities.get(at.scope, physical_id)
         if identity is None:
             return None
-        found: dict[str, Any] = {"EmailIdentity": identity.name}
+        # Written in another way it is the same name.
+        found: dict[str, Any] = {"EmailIdentity": given.get("EmailIdentity", identity.name)}
         if "DkimAttributes" in given:
             found["DkimAttributes"] = {"SigningEnabled": identity.dkim.enabled}
         if "FeedbackAttributes" in given:
@@ -140,6 +140,16 @@ class EmailIdentity:
         if "MailFromAttributes" in given:
             found["MailFromAttributes"] = _mail_from_shown(identity, given["MailFromAttributes"])
         return found
+
+
+async def _mail_from(at: Context, identity: Identity, given: Properties) -> Identity:
+    mail_from = given.get("MailFromAttributes") or {}
+    # Without a domain it says what would happen with one: nothing is set.
+    domain = str(mail_from.get("MailFromDomain") or "")
+    reject = mail_from.get("BehaviorOnMxFailure") == "REJECT_MESSAGE"
+    if not domain and identity.mail_from is None:
+        return identity
+    return await set_mail_from(at.ports.identities, identity, domain, reject=reject)
 
 
 def _mail_from_shown(identity: Identity, given: Properties) -> Properties:

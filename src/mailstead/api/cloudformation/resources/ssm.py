@@ -14,7 +14,9 @@ from mailstead.api.cloudformation.resources import (
     tags_of,
 )
 from mailstead.api.parameters import Parameter, Put
-from mailstead.mail.errors import Conflict
+from mailstead.mail.errors import Conflict, Invalid
+
+KINDS = ("String", "StringList")
 
 
 class SsmParameter:
@@ -46,6 +48,7 @@ class SsmParameter:
 
     async def create(self, at: Context, name: str, given: Properties) -> Made:
         at.authorise("ssm:PutParameter", Parameter(at.scope, name, ()).arn)
+        _check_kind(at, given)
         try:
             made = await at.ports.parameters.put(at.scope, _asked(name, given))
         except Conflict:
@@ -58,10 +61,17 @@ class SsmParameter:
         at.authorise("ssm:PutParameter", Parameter(at.scope, physical_id, ()).arn)
         parameters = at.ports.parameters
         made = await parameters.require(at.scope, physical_id)
+        _check_kind(at, new)
         newest = made.newest
-        if (newest.value.decode(), newest.kind) != (str(new["Value"]), new["Type"]) or (
-            newest.description != new.get("Description", "")
-        ):
+        stands = (newest.value.decode(), newest.kind, newest.description, made.pattern)
+        wanted = (
+            str(new["Value"]),
+            new["Type"],
+            # What PutParameter is not given stays.
+            new.get("Description", newest.description),
+            new.get("AllowedPattern", made.pattern),
+        )
+        if stands != wanted:
             made = await parameters.put(at.scope, _asked(physical_id, new, overwrite=True))
         await parameters.untag(at.scope, physical_id, set(tags_of(old)) - set(tags_of(new)))
         await parameters.tag(at.scope, physical_id, tags_of(new))
@@ -80,6 +90,15 @@ class SsmParameter:
         if "Description" in given:
             actual["Description"] = found.newest.description
         return actual
+
+
+def _check_kind(at: Context, given: Properties) -> None:
+    if given["Type"] not in KINDS:
+        raise Invalid(
+            f"Properties validation failed for resource {at.logical_id} with message: "
+            f"#/Type: {given['Type']} is not a valid enum value",
+            resource="parameter",
+        )
 
 
 def _asked(name: str, given: Properties, *, overwrite: bool = False) -> Put:
