@@ -7,15 +7,14 @@ recorded only.
 from __future__ import annotations
 
 from base64 import b64encode
-from collections.abc import Sequence
 from typing import Any
 
-from mailstead.api.operation import Call, operation
-from mailstead.api.route53 import bare, change_out, named_zone, zone_arn
-from mailstead.mail import zone_signing
-from mailstead.mail.errors import Conflict, Invalid
-from mailstead.mail.model import HostedZone, KeySigningKey, ZoneSigning
-from mailstead.mail.zone_signing import NewKey
+from mailstead.api.operation import Call, Ports, operation
+from mailstead.api.route53 import change_out, named_zone, zone_arn
+from mailstead.mail.errors import Invalid
+from mailstead.mail.model import HostedZone, KeySigningKey
+from mailstead.mail.zone_keys import ZoneKeys
+from mailstead.mail.zone_signing import NewKey, entry_key
 from mailstead.wire.dnssec import ALGORITHM, DIGEST, ds
 from mailstead.wire.domain_name import name_to_wire
 from mailstead.wire.rdata import to_text
@@ -27,7 +26,7 @@ ALGORITHM_NAME, DIGEST_NAME = "ECDSAP256SHA256", "SHA-256"
 
 
 def _key_out(zone: HostedZone, key: KeySigningKey) -> Params:
-    public = zone_signing.entry_key(key)
+    public = entry_key(key)
     shown = b64encode(public.public).decode()
     ds_record = to_text("DS", ds(name_to_wire(zone.domain), public))
     return {
@@ -49,89 +48,69 @@ def _key_out(zone: HostedZone, key: KeySigningKey) -> Params:
     }
 
 
-def _check_parent(call: Call, zone: HostedZone, keys: Sequence[KeySigningKey]) -> None:
-    """Refuse to take keys away that a parent zone here points to: nobody would believe the rest."""
-    tags = {zone_signing.entry_key(key).tag for key in keys}
-    pointed = call.ports.zones.delegation_keys(zone)
-    if tags & pointed:
-        raise Conflict(
-            f"The parent zone of {zone.domain} has a DS record for the key: delete that first, "
-            "and wait for its TTL.",
-            resource="key-signing-key",
-            name=zone.domain,
-            reason="parent",
-        )
+def keys(ports: Ports) -> ZoneKeys:
+    """What is done with keys."""
+    return ZoneKeys(ports.zones, ports.randomness, ports.clock)
 
 
-async def _sign(call: Call, zone: HostedZone, changed: ZoneSigning) -> HostedZone:
-    return zone if changed == zone.signing else await call.ports.zones.sign(zone, changed)
-
-
-@operation("route53", "CreateKeySigningKey", resources=zone_arn)
-async def create_key_signing_key(call: Call, p: Params) -> Params:
+def new_key(p: Params) -> NewKey:
+    """A key-signing key as a request, or a template, describes it."""
     if p["Status"] not in (ACTIVE, INACTIVE):
         raise Invalid(
             f"The status {p['Status']} is not valid: ACTIVE or INACTIVE.", resource="key-status"
         )
-    zone = named_zone(call, p)
-    asked = NewKey(
-        p["Name"], p["CallerReference"], p["KeyManagementServiceArn"], p["Status"] == ACTIVE
+    return NewKey(
+        str(p["Name"]),
+        str(p["CallerReference"]),
+        str(p["KeyManagementServiceArn"]),
+        p["Status"] == ACTIVE,
     )
-    private = call.ports.randomness.p256_key()
-    changed = zone_signing.with_key(zone.signing, asked, private, call.ports.clock.now())
-    zone = await _sign(call, zone, changed)
+
+
+@operation("route53", "CreateKeySigningKey", resources=zone_arn)
+async def create_key_signing_key(call: Call, p: Params) -> Params:
+    zone = await keys(call.ports).create(named_zone(call, p), new_key(p))
+    made = zone.signing.keys[-1]
     return {
         "ChangeInfo": change_out(call),
-        "KeySigningKey": _key_out(zone, zone.signing.keys[-1]),
-        "Location": f"/2013-04-01/keysigningkey/{zone.name}/{asked.name}",
+        "KeySigningKey": _key_out(zone, made),
+        "Location": f"/2013-04-01/keysigningkey/{zone.name}/{made.name}",
     }
 
 
 @operation("route53", "DeleteKeySigningKey", resources=zone_arn)
 async def delete_key_signing_key(call: Call, p: Params) -> Params:
-    zone = named_zone(call, p)
-    await _sign(call, zone, zone_signing.without_key(zone, p["Name"]))
+    await keys(call.ports).delete(named_zone(call, p), p["Name"])
     return {"ChangeInfo": change_out(call)}
 
 
 @operation("route53", "ActivateKeySigningKey", resources=zone_arn)
 async def activate_key_signing_key(call: Call, p: Params) -> Params:
-    return await _set_status(call, p, active=True)
+    await keys(call.ports).set_active(named_zone(call, p), p["Name"], active=True)
+    return {"ChangeInfo": change_out(call)}
 
 
 @operation("route53", "DeactivateKeySigningKey", resources=zone_arn)
 async def deactivate_key_signing_key(call: Call, p: Params) -> Params:
-    zone = named_zone(call, p)
-    _check_parent(call, zone, [zone_signing.key_of(zone, p["Name"])])
-    return await _set_status(call, p, active=False)
-
-
-async def _set_status(call: Call, p: Params, *, active: bool) -> Params:
-    zone = named_zone(call, p)
-    now = call.ports.clock.now()
-    await _sign(call, zone, zone_signing.with_status(zone, p["Name"], active=active, now=now))
+    await keys(call.ports).set_active(named_zone(call, p), p["Name"], active=False)
     return {"ChangeInfo": change_out(call)}
 
 
 @operation("route53", "EnableHostedZoneDNSSEC", resources=zone_arn)
 async def enable_hosted_zone_dnssec(call: Call, p: Params) -> Params:
-    zone = named_zone(call, p)
-    await _sign(call, zone, zone_signing.enabled(zone, call.ports.randomness.p256_key()))
+    await keys(call.ports).enable(named_zone(call, p))
     return {"ChangeInfo": change_out(call)}
 
 
 @operation("route53", "DisableHostedZoneDNSSEC", resources=zone_arn)
 async def disable_hosted_zone_dnssec(call: Call, p: Params) -> Params:
-    zone = named_zone(call, p)
-    changed = zone_signing.disabled(zone)
-    _check_parent(call, zone, zone.signing.keys)
-    await _sign(call, zone, changed)
+    await keys(call.ports).disable(named_zone(call, p))
     return {"ChangeInfo": change_out(call)}
 
 
 @operation("route53", "GetDNSSEC", resources=zone_arn)
 async def get_dnssec(call: Call, p: Params) -> Params:
-    zone = call.ports.zones.zone(call.scope, bare(p["HostedZoneId"]))
+    zone = named_zone(call, p)
     return {
         "Status": {"ServeSignature": "SIGNING" if zone.signing.enabled else "NOT_SIGNING"},
         "KeySigningKeys": [_key_out(zone, key) for key in zone.signing.keys],

@@ -11,6 +11,7 @@ from mailstead.api.cloudformation.assembly import Surroundings, assemble
 from mailstead.api.cloudformation.engine import Engine
 from mailstead.api.cloudformation.resources import (
     Registry,
+    dnssec,
     iam,
     recorded,
     roles,
@@ -28,7 +29,7 @@ from mailstead.config import Config
 from mailstead.mail.access import Principal
 from mailstead.mail.model import Scope
 
-RESOURCE_TYPES = (ses, route53, iam, roles, ssm, secrets, s3, recorded)
+RESOURCE_TYPES = (ses, route53, dnssec, iam, roles, ssm, secrets, s3, recorded)
 """The modules whose classes are resource types of CloudFormation."""
 
 
