@@ -1,17 +1,16 @@
 """CDK's own command line against a server: the guide's walk, changes, failures, the end."""
 
 import json
-import re
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from support import guide
 from support.cdk import ACCOUNT, APP, CLIENTS, DOMAIN, Cdk, install
 from support.running import end, start_server
 
-PAGE = Path(__file__).parents[2] / "docs" / "guide" / "the-post.md"
-SHELL = re.compile(r"^```sh\n(.*?)^```$", re.DOTALL | re.MULTILINE)
+DEPLOY = "deploy --require-approval never"
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(540)]
 
@@ -32,23 +31,16 @@ def cdk(app: Path, tmp_path: Path) -> Iterator[Cdk]:
     end(server)
 
 
-def blocks() -> list[str]:
-    """The page's commands in order, without the one that starts the server."""
-    page = PAGE.read_text("utf-8")
-    found = [one[1] for one in SHELL.finditer(page)]
-    assert found[0].startswith("./mailstead --account")
-    return found[1:]
+def walk(cdk: Cdk, blocks: list[str]) -> str:
+    """Run a page's blocks; what they print."""
+    return "".join(guide.run(one, cdk.server, cdk.folder, cdk.environment()) for one in blocks)
 
 
-def test_the_guides_walk(cdk: Cdk) -> None:
+def test_the_posts_walk(cdk: Cdk) -> None:
     """Every command of the page, in order; the last takes the stack away."""
-    *walk, last = blocks()
-    said = ""
-    for block in walk:
-        script = block.replace("-p 1053", f"-p {cdk.server.ports['dns']}")
-        done = cdk.sh(f'eval "$(./mailstead env)"\n{script}')
-        assert done.returncode == 0, f"{block}\n{done.stdout[-2000:]}\n{done.stderr[-3000:]}"
-        said += done.stdout
+    start, *blocks, last = guide.blocks("the-post.md")
+    assert start.startswith("./mailstead --account")
+    said = walk(cdk, blocks)
     assert "v=DMARC1;p=quarantine" in said
     assert "Confirmed" in said
     assert "Test Email" in said
@@ -58,26 +50,36 @@ def test_the_guides_walk(cdk: Cdk) -> None:
     assert identity["DkimAttributes"]["Status"] == "SUCCESS"
     assert {"Key": "CreatedBy", "Value": "CDK"} in identity["Tags"]
 
-    difference = cdk.cdk("diff")
-    assert "Number of stacks with differences: 0" in difference.stdout + difference.stderr
-    again = cdk.cdk("deploy --require-approval never")
-    assert "(no changes)" in again.stdout + again.stderr
+    assert "Number of stacks with differences: 0" in cdk.done("diff")
+    assert "(no changes)" in cdk.done(DEPLOY)
 
-    changed = cdk.cdk("deploy --require-approval never", DMARC="v=DMARC1;p=reject")
-    assert changed.returncode == 0, changed.stderr[-2000:]
+    cdk.done(DEPLOY, DMARC="v=DMARC1;p=reject")
     assert cdk.records()[f"_dmarc.{DOMAIN}."] == '"v=DMARC1;p=reject"'
-    drifted = cdk.cdk("drift", DMARC="v=DMARC1;p=reject")
-    assert "No drift detected" in drifted.stdout + drifted.stderr
+    assert "No drift detected" in cdk.done("drift", DMARC="v=DMARC1;p=reject")
 
-    failing = cdk.cdk(
-        "deploy --require-approval never", DMARC="v=DMARC1;p=none", SPF_NAME="elsewhere.example."
-    )
+    failing = cdk.cdk(DEPLOY, DMARC="v=DMARC1;p=none", SPF_NAME="elsewhere.example.")
     assert failing.returncode == 1
     assert cdk.status() == "UPDATE_ROLLBACK_COMPLETE"
     assert cdk.records()[f"_dmarc.{DOMAIN}."] == '"v=DMARC1;p=reject"'
 
-    gone = cdk.sh(last)
-    assert gone.returncode == 0, gone.stderr[-2000:]
+    walk(cdk, [last])
+    assert cdk.records() == {}
+
+
+@pytest.mark.long
+def test_the_walk_of_cdks_page(cdk: Cdk) -> None:
+    *blocks, last = guide.blocks("cdk.md")
+    said = walk(cdk, blocks)
+    assert "No drift detected" in said
+    assert said.count("Number of stacks with differences: 0") == 2
+    directly = cdk.done(f"{DEPLOY} --app cdk.out --method=direct --force")
+    assert "(no changes)" in directly
+    failing = cdk.cdk(f"{DEPLOY} --no-rollback", SPF_NAME="elsewhere.example.")
+    assert failing.returncode == 1
+    assert cdk.status() == "UPDATE_FAILED"
+    cdk.done("rollback --app cdk.out")
+    assert cdk.status() == "UPDATE_ROLLBACK_COMPLETE"
+    walk(cdk, [last])
     assert cdk.records() == {}
 
 
@@ -99,28 +101,24 @@ def test_a_record_in_the_way_fails_the_stack(cdk: Cdk) -> None:
         ]
     }
     route53.change_resource_record_sets(HostedZoneId=zone, ChangeBatch=batch)
-    failed = cdk.cdk("deploy --require-approval never")
+    failed = cdk.cdk(DEPLOY)
     assert failed.returncode == 1
     assert f"name='_dmarc.{DOMAIN}.', type='TXT'" in failed.stdout + failed.stderr
     assert cdk.status() == "ROLLBACK_COMPLETE"
     batch["Changes"][0]["Action"] = "DELETE"
     route53.change_resource_record_sets(HostedZoneId=zone, ChangeBatch=batch)
     assert cdk.records() == {}
-    again = cdk.cdk("deploy --require-approval never")
-    assert again.returncode == 0, again.stderr[-2000:]
-    assert cdk.cdk("destroy --force").returncode == 0
+    cdk.done(DEPLOY)
+    cdk.done("destroy --force --app cdk.out")
 
 
 @pytest.mark.long
 def test_bootstrap_and_again(cdk: Cdk) -> None:
     cdk.make_zone()
     where = f"aws://{ACCOUNT}/us-east-1"
-    done = cdk.cdk(f"bootstrap {where}")
-    assert done.returncode == 0, done.stderr[-3000:]
-    again = cdk.cdk(f"bootstrap {where}")
-    assert "(no changes)" in again.stdout + again.stderr
-    deployed = cdk.cdk("deploy --require-approval never")
-    assert deployed.returncode == 0, deployed.stderr[-3000:]
+    cdk.done(f"bootstrap {where}")
+    assert "(no changes)" in cdk.done(f"bootstrap {where}")
+    cdk.done(DEPLOY)
 
 
 @pytest.mark.parametrize("folder", [APP, CLIENTS / "cdk-2.167"], ids=lambda folder: folder.name)

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from support.running import Mailstead, clean_environment, end, start_server
+from support.running import Mailstead, clean_environment, end, place_launcher, start_server
 
 ROOT = Path(__file__).parents[2]
 DOCUMENTS = (ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md")))
@@ -29,9 +29,7 @@ def checkout(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Mailste
     place = tmp_path_factory.mktemp("checkout")
     running = start_server("--data", str(home / "mailstead"))
     running.wait_for("subject=Welcome")
-    launcher = place / "mailstead"
-    launcher.write_text(f'#!/bin/sh\nexec {sys.executable} -P -m mailstead "$@"\n')
-    launcher.chmod(0o755)
+    place_launcher(place)
     yield running, place
     end(running)
 

@@ -1,7 +1,8 @@
-"""Terraform with AWS's provider: apply, a plan without changes, an update, destroy.
+"""Terraform with AWS's provider: apply, a plan without changes, an update, destroy; the guide.
 
-Needs ``terraform`` and a provider that is there already: ``TF_CLI_CONFIG_FILE``
-names a configuration with a mirror or a cache of plug-ins.
+Needs ``terraform`` and a provider that is there already, in a mirror or a cache that
+``TF_CLI_CONFIG_FILE`` or ``~/.terraformrc`` names. ``TERRAFORM_AWS_VERSIONS`` lists the
+provider's versions to run with, by commas; without it the newest that is there.
 """
 
 import json
@@ -10,37 +11,61 @@ import shutil
 import smtplib
 import ssl
 import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from support.running import ROOT_KEY, Mailstead, end, start_server
+from support import guide
+from support.running import ROOT_KEY, Mailstead, end, place_launcher, start_server
 
 MAIN = Path(__file__).parent / "terraform" / "main.tf"
+VERSIONS = os.environ.get("TERRAFORM_AWS_VERSIONS", "").split(",")
+PIN = 'terraform {{\n  required_providers {{\n    aws = {{ version = "{}" }}\n  }}\n}}\n'
 
 pytestmark = [pytest.mark.slow, pytest.mark.long, pytest.mark.timeout(540)]
+
+
+def settings() -> Path:
+    """Terraform's own configuration, that says where providers are; skips without."""
+    if shutil.which("terraform") is None:
+        pytest.skip("no terraform")
+    found = Path(os.environ.get("TF_CLI_CONFIG_FILE") or Path.home() / ".terraformrc")
+    if not found.exists():
+        pytest.skip(f"no provider: {found} would name a mirror that has hashicorp/aws")
+    return found
 
 
 class Terraform:
     """The configuration in a folder of its own, and a server."""
 
-    def __init__(self, folder: Path, server: Mailstead) -> None:
+    def __init__(self, folder: Path, server: Mailstead, version: str) -> None:
         self.folder = folder
         self.server = server
+        self._settings = settings()
+        if version:
+            (folder / "version_override.tf").write_text(PIN.format(version))
+
+    def environment(self) -> dict[str, str]:
+        """What ``mailstead env`` sets, with a home of its own."""
+        environment = self.server.environment()
+        return environment | {
+            "PATH": f"{Path(sys.executable).parent}:{environment['PATH']}",
+            "HOME": str(self.folder),
+            "TF_CLI_CONFIG_FILE": str(self._settings),
+            "TF_IN_AUTOMATION": "1",
+            "TF_INPUT": "0",
+            "XDG_DATA_HOME": str(self.server.folder.parent),
+        }
 
     def run(self, *words: str) -> subprocess.CompletedProcess[str]:
         """Run terraform."""
-        environment = self.server.environment() | {
-            "HOME": str(self.folder),
-            "TF_IN_AUTOMATION": "1",
-            "TF_INPUT": "0",
-        }
         return subprocess.run(
             ["terraform", *words],
             check=False,
             cwd=self.folder,
-            env=environment,
+            env=self.environment(),
             capture_output=True,
             text=True,
             timeout=300,
@@ -52,25 +77,37 @@ class Terraform:
         assert run.returncode == 0, f"{run.stdout[-2000:]}\n{run.stderr[-4000:]}"
         return run.stdout
 
+    def init(self) -> None:
+        """Find the provider; skips where it is in no mirror."""
+        if (found := self.run("init", "-no-color")).returncode:
+            pytest.skip(f"the provider hashicorp/aws is not there: {found.stderr[-300:]}")
 
-@pytest.fixture
-def terraform(tmp_path: Path) -> Iterator[Terraform]:
-    if shutil.which("terraform") is None:
-        pytest.skip("no terraform")
-    if "TF_CLI_CONFIG_FILE" not in os.environ:
-        pytest.skip("no provider: set TF_CLI_CONFIG_FILE to a configuration with a mirror")
-    shutil.copy(MAIN, tmp_path / "main.tf")
-    server = start_server("--ephemeral", "--root-key", ":".join(ROOT_KEY), "--production")
-    try:
-        made = Terraform(tmp_path, server)
-        if made.run("init", "-no-color").returncode != 0:
-            pytest.skip("the provider hashicorp/aws 5.100.0 is not in the mirror")
-        yield made
-    finally:
-        end(server)
+    def names(self) -> tuple[set[str], set[str], set[str], set[str]]:
+        """Identities, zones, users and buckets."""
+        boto3 = self.server.boto3
+        identities = boto3("sesv2").list_email_identities()["EmailIdentities"]
+        return (
+            {one["IdentityName"] for one in identities},
+            {one["Name"] for one in boto3("route53").list_hosted_zones()["HostedZones"]},
+            {one["UserName"] for one in boto3("iam").list_users()["Users"]},
+            {one["Name"] for one in boto3("s3").list_buckets()["Buckets"]},
+        )
+
+
+@pytest.fixture(params=VERSIONS, ids=lambda version: version or "newest")
+def terraform(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[Terraform]:
+    settings()
+    root_key = ":".join(ROOT_KEY)
+    data = str(tmp_path / "data" / "mailstead")
+    server = start_server("--data", data, "--root-key", root_key, "--production")
+    yield Terraform(tmp_path, server, request.param)
+    end(server)
 
 
 def test_apply_plan_update_destroy(terraform: Terraform) -> None:
+    shutil.copy(MAIN, terraform.folder / "main.tf")
+    terraform.init()
+    before = terraform.names()
     terraform.done("apply", "-auto-approve")
     plan = terraform.run("plan", "-detailed-exitcode", "-no-color")
     assert plan.returncode == 0, plan.stdout[-3000:] + plan.stderr[-3000:]
@@ -81,11 +118,38 @@ def test_apply_plan_update_destroy(terraform: Terraform) -> None:
         client.starttls(context=context)
         # The password is Terraform's own computation from the key's secret.
         client.login(found["username"]["value"], found["password"]["value"])
+    # A key that Terraform does not know goes with the user too: force_destroy.
+    server.boto3("iam").create_access_key(UserName="tf-smtp")
     terraform.done("apply", "-auto-approve", "-var", "description=second")
     role = server.boto3("iam").get_role(RoleName="tf-role")["Role"]
     assert role["Description"] == "second"
-    terraform.done("destroy", "-auto-approve")
-    assert "tf-example-bucket" not in {
-        bucket["Name"] for bucket in server.boto3("s3").list_buckets()["Buckets"]
+    identity = server.boto3("sesv2").get_email_identity(EmailIdentity="me@elsewhere.example")
+    assert identity["Tags"] == [{"Key": "step", "Value": "second"}]
+    [zone] = server.boto3("route53").list_hosted_zones()["HostedZones"]
+    sets = server.boto3("route53").list_resource_record_sets(HostedZoneId=zone["Id"])
+    records = {
+        (one["Name"], one["Type"]): [value["Value"] for value in one["ResourceRecords"]]
+        for one in sets["ResourceRecordSets"]
     }
-    assert server.boto3("route53").list_hosted_zones_by_name(DNSName="tf.example")
+    assert set(records["_dmarc.tf.example.", "TXT"]) == {'"v=DMARC1;p=none"', '"second"'}
+    terraform.done("destroy", "-auto-approve")
+    assert terraform.names() == before
+
+
+def test_the_walk_of_the_guide(terraform: Terraform) -> None:
+    [main] = guide.blocks("terraform.md", "hcl")
+    (terraform.folder / "main.tf").write_text(main)
+    terraform.init()
+    place_launcher(terraform.folder)
+    before = terraform.names()
+    *blocks, last = guide.blocks("terraform.md")
+    environment = terraform.environment()
+
+    def run(block: str) -> str:
+        return guide.run(block, terraform.server, terraform.folder, environment, 240)
+
+    said = [run(block) for block in blocks]
+    assert "true" in [one.strip() for one in said]
+    assert terraform.names()[1] == {"mail.example."}
+    run(last)
+    assert terraform.names() == before

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from support.running import Mailstead
+from support.running import Mailstead, place_launcher
 
 CLIENTS = Path(__file__).parents[1] / "clients"
 APP = CLIENTS / "cdk"
@@ -116,7 +116,5 @@ def install(folder: Path, locked: Path = APP) -> Path:
     )
     if installed.returncode:
         pytest.skip(f"npm can't install aws-cdk: {installed.stderr[-500:]}")
-    launcher = folder / "mailstead"
-    launcher.write_text(f'#!/bin/sh\nexec {sys.executable} -P -m mailstead "$@"\n')
-    launcher.chmod(0o755)
+    place_launcher(folder)
     return folder

@@ -165,6 +165,13 @@ def end(server: Mailstead) -> None:
             stream.close()
 
 
+def place_launcher(folder: Path) -> None:
+    """Make ``./mailstead`` the command there, as in a checkout."""
+    launcher = folder / "mailstead"
+    launcher.write_text(f'#!/bin/sh\nexec {sys.executable} -P -m mailstead "$@"\n')
+    launcher.chmod(0o755)
+
+
 def free_port() -> int:
     """A port that was free a moment ago."""
     with socket.socket() as one:

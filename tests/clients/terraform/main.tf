@@ -1,8 +1,7 @@
 terraform {
   required_providers {
     aws = {
-      source  = "hashicorp/aws"
-      version = "5.100.0"
+      source = "hashicorp/aws"
     }
   }
 }
@@ -89,7 +88,9 @@ resource "aws_secretsmanager_secret_version" "v" {
 }
 
 resource "aws_iam_user" "smtp" {
-  name = "tf-smtp"
+  name          = "tf-smtp"
+  force_destroy = true
+  tags          = { step = var.description }
 }
 
 resource "aws_iam_access_key" "smtp" {
@@ -126,4 +127,42 @@ output "username" {
 output "password" {
   value     = aws_iam_access_key.smtp.ses_smtp_password_v4
   sensitive = true
+}
+
+resource "aws_sesv2_email_identity" "a" {
+  email_identity = "me@elsewhere.example"
+  tags           = { step = var.description }
+}
+
+resource "aws_route53_record" "dmarc" {
+  zone_id = aws_route53_zone.z.zone_id
+  name    = "_dmarc"
+  type    = "TXT"
+  ttl     = 300
+  records = ["v=DMARC1;p=none", var.description]
+}
+
+resource "aws_route53_record" "mx" {
+  zone_id = aws_route53_zone.z.zone_id
+  name    = ""
+  type    = "MX"
+  ttl     = 300
+  records = ["10 mx.tf.example"]
+}
+
+resource "aws_ses_domain_identity" "v1" {
+  domain = "v1.example"
+}
+
+resource "aws_ses_domain_dkim" "v1" {
+  domain = aws_ses_domain_identity.v1.domain
+}
+
+resource "aws_ses_domain_mail_from" "v1" {
+  domain           = aws_ses_domain_identity.v1.domain
+  mail_from_domain = "bounce.v1.example"
+}
+
+resource "aws_ses_email_identity" "v1" {
+  email = "v1@elsewhere.example"
 }
