@@ -34,13 +34,15 @@ _FORMERR, _NXDOMAIN, _NOTIMP, _REFUSED = 1, 3, 4, 5
 _RESPONSE, _AUTHORITATIVE, _TRUNCATED = 0x80, 0x04, 0x02
 _HEADER_SIZE = 12
 _ONE_QUESTION = b"\0\1\0\0\0\0"
+_WITH_VERSION = b"\0\1\0\0\0\1"
+"""A question and the version of the zone that the asker has (RFC 1995 3)."""
 _OPT_HEAD = b"\0\0\x29"
 _NO_EDNS = b""
 _EDNS = _OPT_HEAD + UDP_LIMIT.to_bytes(2) + bytes(6)
 _EDNS_DO = _OPT_HEAD + UDP_LIMIT.to_bytes(2) + b"\0\0\x80\0\0\0"
 _BADVERS = _OPT_HEAD + UDP_LIMIT.to_bytes(2) + b"\1" + bytes(5)
 """Extended code 16: a later EDNS than the version known here, 0 (RFC 6891 6.1.3)."""
-_TSIG = b"\0\xfa"
+_SOA, _TSIG = b"\0\6", b"\0\xfa"
 IXFR, AXFR = 251, 252
 TRANSFERS = frozenset((IXFR, AXFR))
 """Questions for a whole zone (RFC 1995, 5936)."""
@@ -65,6 +67,8 @@ class Query(NamedTuple):
     """Octets that the reply may have."""
     signed: bool = False
     """Whether a TSIG record ends it (RFC 8945): nothing is answered before that is verified."""
+    serial: int | None = None
+    """Of the version that the asker of an IXFR has."""
 
     def lookup(self) -> Question | None:
         """The question as a value; None for types and classes that are not looked up here."""
@@ -116,7 +120,17 @@ def answer(zones: ZoneSet, packet: bytes, *, stream: bool) -> bytes | Query | No
 
 def refusal(query: Query) -> bytes:
     """The reply to who asks for what is not ours: REFUSED."""
-    return _message(query, 0, _REFUSED, (0, 0, 0), b"")
+    return failure(query, _REFUSED)
+
+
+def failure(query: Query, rcode: int) -> bytes:
+    """A reply that is an error and nothing else."""
+    return _message(query, 0, rcode, (0, 0, 0), b"")
+
+
+def records_message(query: Query, count: int, section: bytes) -> bytes:
+    """A reply of so many records that carry their owners."""
+    return _message(query, _AUTHORITATIVE, 0, (count, 0, 0), section)
 
 
 def response(query: Query, found: Answer) -> bytes:
@@ -167,15 +181,17 @@ class Frames:
 def _parse(packet: bytes, *, stream: bool) -> Query:
     if packet[2] & 0x78:
         raise _BadQuery(_NOTIMP)
-    if packet[4:10] != _ONE_QUESTION:
+    if packet[4:10] not in (_ONE_QUESTION, _WITH_VERSION):
         raise _BadQuery(_FORMERR)
     end = _name_end(packet, _HEADER_SIZE) + 4
     if end > len(packet) or end - _HEADER_SIZE > 259:
         raise _BadQuery(_FORMERR)
-    edns, limit, signed = _NO_EDNS, PLAIN_LIMIT, False
+    question = packet[_HEADER_SIZE:end]
+    edns, limit, signed, serial = _NO_EDNS, PLAIN_LIMIT, False, None
+    if packet[9]:
+        end, serial = _version(packet, end)
     if packet[10:12] != b"\0\0" or end != len(packet):
         edns, limit, signed = _additional(packet, end)
-    question = packet[_HEADER_SIZE:end]
     return Query(
         packet[:3],
         question,
@@ -184,7 +200,19 @@ def _parse(packet: bytes, *, stream: bool) -> Query:
         edns,
         STREAM_LIMIT if stream else limit,
         signed,
+        serial,
     )
+
+
+def _version(packet: bytes, at: int) -> tuple[int, int]:
+    """Where the SOA record ends that goes with a question for IXFR, and its serial."""
+    # Its owner is the question's name: written out, or a pointer to it.
+    at = at + 2 if packet[at : at + 2] == TO_QUESTION else _name_end(packet, at)
+    head = packet[at : at + 10]
+    end = at + 10 + int.from_bytes(head[8:10])
+    if head[:2] != _SOA or end - at < 32 or end > len(packet):
+        raise _BadQuery(_FORMERR)
+    return end, int.from_bytes(packet[end - 20 : end - 16])
 
 
 def _name_end(packet: bytes, at: int) -> int:
