@@ -15,6 +15,9 @@ from ipaddress import ip_network
 from pathlib import Path
 from typing import Any, cast, get_type_hints
 
+from mailstead.wire.name_server import parse_address
+from mailstead.wire.tsig_key import parse_key
+
 PREFIX = "MAILSTEAD__"
 MODES = ("capture",)
 LATER_KEYS = ("relay.", "retention.", "server.addresses", "http.allow")
@@ -110,6 +113,10 @@ class Dns:
 
     responses_per_second: int = 20
     """Answers alike that a network (IPv4 /24, IPv6 /56) gets over UDP; 0: no limit."""
+    secondaries: tuple[str, ...] = ()
+    """Name servers with copies, ADDRESS or ADDRESS:PORT: told of changes, may take zones."""
+    transfer_keys: tuple[str, ...] = ()
+    """TSIG keys, [ALGORITHM:]NAME:SECRET: with them only who signs may take zones."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -277,6 +284,23 @@ _CHOICES = {
 }
 
 
+_DNS_VALUES: dict[str, Callable[[str], object]] = {
+    "secondaries": parse_address,
+    "transfer_keys": parse_key,
+}
+
+
+def _check_dns(dns: Dns) -> None:
+    if dns.responses_per_second < 0:
+        raise ConfigError("dns.responses_per_second is 0 (no limit) or more")
+    for key, parse in _DNS_VALUES.items():
+        for text in getattr(dns, key):
+            try:
+                parse(text)
+            except ValueError as error:
+                raise ConfigError(f"dns.{key}: {error}") from None
+
+
 def checked(config: Config) -> Config:
     """The configuration, or a ConfigError for values that can't be."""
     mode = config.delivery.mode
@@ -291,8 +315,7 @@ def checked(config: Config) -> Config:
         value = getattr(getattr(config, section), name)
         if value not in choices:
             raise ConfigError(f'{key} can\'t be "{value}": it is one of {", ".join(choices)}')
-    if config.dns.responses_per_second < 0:
-        raise ConfigError("dns.responses_per_second is 0 (no limit) or more")
+    _check_dns(config.dns)
     for network in config.smtp.trusted_networks:
         try:
             ip_network(network)

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Callable, Coroutine, Iterator
+from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,7 @@ import uvloop
 
 from mailstead.roles.tls import KeyFolder, client_context, server_context
 from mailstead.store.disk import write_whole
+from support.nameserver import Play, Stage, staged
 from support.post import Post
 from support.tls import tls_key
 from support.world import World
@@ -64,3 +66,22 @@ def hosting(post: Post) -> Post:
     post.host("example.test")
     post.mailbox("you@example.test")
     return post
+
+
+@pytest.fixture
+def answering(loop_factory: LoopFactory, tmp_path: Path) -> Play:
+    """Run a coroutine function on a DNS server, on either event loop."""
+    places = count()
+
+    def run(scene: Callable[[Stage], Coroutine[Any, Any, None]], **options: Any) -> None:
+        folder = tmp_path / str(next(places))
+        folder.mkdir()
+
+        async def whole() -> None:
+            async with staged(folder, **options) as stage:
+                await scene(stage)
+
+        with asyncio.Runner(loop_factory=loop_factory) as runner:
+            runner.run(whole())
+
+    return run

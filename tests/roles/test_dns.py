@@ -3,112 +3,26 @@
 import asyncio
 import logging
 import socket
-from collections.abc import AsyncIterator, Callable, Coroutine
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import asynccontextmanager
-from dataclasses import dataclass
-from pathlib import Path
-from typing import Any
 
 import dns.flags
 import dns.message
-import dns.query
 import dns.rcode
-import dns.resolver
+import dns.rdatatype
 import pytest
-import uvloop
 
-from mailstead.mail.model import Scope
-from mailstead.mail.ports import Create
 from mailstead.mail.record_changes import RecordChange
 from mailstead.mail.response_rates import ResponseRates
-from mailstead.mail.service import DkimName, ServiceNames
+from mailstead.mail.service import ServiceNames
 from mailstead.mail.zones import Zones
-from mailstead.roles.clock import LocalWakeups, SystemClock, SystemRandomness
-from mailstead.roles.dns import DnsServer
+from mailstead.roles.clock import LocalWakeups, SystemClock
 from mailstead.roles.resolver import CaptureResolver
-from mailstead.roles.sockets import bind_both
-from mailstead.store.sealing import Seal
-from mailstead.store.sqlite import SqliteStore
 from mailstead.wire.dns import Query, truncated
 from mailstead.wire.lookup import FAILED, NXDOMAIN, Answer, Question, Status
-
-HOST = "127.0.0.1"
-SCOPE = Scope("000000000000", "us-east-1")
-KEY = "v=DKIM1; k=rsa; p=" + "A" * 392
-RECORDS = [
-    RecordChange("CREATE", owner, kind, 300, (value,))
-    for owner, kind, value in (
-        ("mx.example.test", "A", "127.0.0.1"),
-        ("token._domainkey.example.test", "CNAME", "token.dkim.amazonses.com"),
-        ("away.example.test", "CNAME", "www.example.com"),
-        ("long.example.test", "TXT", " ".join(f'"{letter * 250}"' for letter in "abcdef")),
-    )
-]
-
-
-@dataclass(frozen=True)
-class Stage:
-    """A server and what stands behind it."""
-
-    zones: Zones
-    store: SqliteStore
-    server: DnsServer
-    port: int
-
-    async def ask(self, name: str, kind: str, *, stream: bool = False, host: str = HOST) -> Any:
-        """The reply of dnspython's client."""
-        query = dns.message.make_query(name, kind, use_edns=0)
-        send = dns.query.tcp if stream else dns.query.udp
-        return await asyncio.to_thread(send, query, host, timeout=5, port=self.port)
-
-
-@asynccontextmanager
-async def staged(folder: Path, **options: Any) -> AsyncIterator[Stage]:
-    with ThreadPoolExecutor(1) as pool:
-        randomness = SystemRandomness(pool)
-        wakeups = LocalWakeups()
-        seal = Seal(b"k" * 32, randomness.token)
-        store = SqliteStore(folder, seal, randomness, asyncio.get_running_loop())
-        await store.start()
-        try:
-            zones = Zones(store, wakeups, randomness, SystemClock())
-            await zones.create(SCOPE, "example.test", "1", records=RECORDS)
-            await store.apply(Create(DkimName(SCOPE, "token", "example.test", KEY)))
-            names = options.pop("names", ServiceNames())
-            server = DnsServer(zones, names, store, wakeups, **options)
-            udp, tcp = bind_both("dns", 0, HOST)
-            async with asyncio.TaskGroup() as group:
-                await server.start(udp, tcp, group)
-                try:
-                    yield Stage(zones, store, server, udp.port)
-                finally:
-                    server.stop()
-        finally:
-            store.close()
-
-
-Scene = Callable[[Stage], Coroutine[Any, Any, None]]
-
-
-@pytest.fixture(params=["asyncio", "uvloop"])
-def play(request: pytest.FixtureRequest, tmp_path: Path) -> Callable[..., None]:
-    """Run a coroutine function on a server, on either event loop."""
-
-    def run(scene: Scene, **options: Any) -> None:
-        async def whole() -> None:
-            async with staged(tmp_path, **options) as stage:
-                await scene(stage)
-
-        factory = uvloop.new_event_loop if request.param == "uvloop" else None
-        with asyncio.Runner(loop_factory=factory) as runner:
-            runner.run(whole())
-
-    return run
+from support.nameserver import HOST, KEY, Play, Stage
 
 
 @pytest.mark.parametrize("stream", [False, True])
-def test_hosted_zones_are_answered(play: Callable[..., None], stream: bool) -> None:
+def test_hosted_zones_are_answered(answering: Play, stream: bool) -> None:
     async def scene(stage: Stage) -> None:
         reply = await stage.ask("MX.example.test", "A", stream=stream)
         assert reply.answer[0].to_text() == "MX.example.test. 300 IN A 127.0.0.1"
@@ -117,13 +31,11 @@ def test_hosted_zones_are_answered(play: Callable[..., None], stream: bool) -> N
         missing = await stage.ask("no.example.test", "A", stream=stream)
         assert missing.rcode() == dns.rcode.NXDOMAIN
 
-    play(scene)
+    answering(scene)
 
 
 @pytest.mark.parametrize("stream", [False, True])
-def test_the_services_names_are_answered_to_loopback(
-    play: Callable[..., None], stream: bool
-) -> None:
+def test_the_services_names_are_answered_to_loopback(answering: Play, stream: bool) -> None:
     async def scene(stage: Stage) -> None:
         found = await stage.ask("token.dkim.amazonses.com", "TXT", stream=stream)
         assert b"".join(found.answer[0][0].strings) == KEY.encode()
@@ -134,20 +46,20 @@ def test_the_services_names_are_answered_to_loopback(
         other = await stage.ask("amazonses.com", "TYPE65280", stream=stream)
         assert other.rcode() == dns.rcode.REFUSED
 
-    play(scene)
+    answering(scene)
 
 
-def test_a_stub_resolver_follows_the_dkim_alias(play: Callable[..., None]) -> None:
+def test_a_stub_resolver_follows_the_dkim_alias(answering: Play) -> None:
     async def scene(stage: Stage) -> None:
         alias = await stage.ask("token._domainkey.example.test", "TXT")
         target = alias.answer[0][0].target.to_text()
         assert target == "token.dkim.amazonses.com."
         assert (await stage.ask(target, "TXT")).answer[0].rdtype == dns.rdatatype.TXT
 
-    play(scene)
+    answering(scene)
 
 
-def test_the_services_names_are_not_for_others(play: Callable[..., None]) -> None:
+def test_the_services_names_are_not_for_others(answering: Play) -> None:
     async def scene(stage: Stage) -> None:
         packet = dns.message.make_query("amazonses.com", "TXT").to_wire()
         assert isinstance(stage.server.reply(packet, "::1", stream=False), Query)
@@ -155,36 +67,36 @@ def test_the_services_names_are_not_for_others(play: Callable[..., None]) -> Non
         assert isinstance(refused, bytes)
         assert dns.message.from_wire(refused).rcode() == dns.rcode.REFUSED
 
-    play(scene)
+    answering(scene)
 
 
-def test_without_service_names(play: Callable[..., None]) -> None:
+def test_without_service_names(answering: Play) -> None:
     async def scene(stage: Stage) -> None:
         assert (await stage.ask("amazonses.com", "TXT")).rcode() == dns.rcode.REFUSED
 
-    play(scene, names=None)
+    answering(scene, names=None)
 
 
-def test_what_is_cut_comes_whole_over_tcp(play: Callable[..., None]) -> None:
+def test_what_is_cut_comes_whole_over_tcp(answering: Play) -> None:
     async def scene(stage: Stage) -> None:
         assert (await stage.ask("long.example.test", "TXT")).flags & dns.flags.TC
         reply = await stage.ask("long.example.test", "TXT", stream=True)
         assert len(reply.answer[0][0].strings) == 6
 
-    play(scene)
+    answering(scene)
 
 
-def test_a_change_is_answered_at_once(play: Callable[..., None]) -> None:
+def test_a_change_is_answered_at_once(answering: Play) -> None:
     async def scene(stage: Stage) -> None:
         zone = stage.zones.zone_of("example.test")
         assert zone is not None
         await stage.zones.change(zone, [RecordChange("CREATE", "n.example.test", "A", 1, (HOST,))])
         assert (await stage.ask("n.example.test", "A")).answer
 
-    play(scene)
+    answering(scene)
 
 
-def test_the_rate_of_a_network(play: Callable[..., None]) -> None:
+def test_the_rate_of_a_network(answering: Play) -> None:
     async def scene(stage: Stage) -> None:
         reply = (await stage.ask("mx.example.test", "A")).to_wire()
         for _ in range(3):
@@ -192,10 +104,10 @@ def test_the_rate_of_a_network(play: Callable[..., None]) -> None:
         found = [stage.server.within_rate(reply, "192.0.2.1") for _ in range(3)]
         assert found == [reply, None, truncated(reply)]
 
-    play(scene, rates=ResponseRates(1))
+    answering(scene, rates=ResponseRates(1))
 
 
-def test_both_families(play: Callable[..., None]) -> None:
+def test_both_families(answering: Play) -> None:
     async def scene(stage: Stage) -> None:
         try:
             reply = await stage.ask("mx.example.test", "A", host="::1")
@@ -203,7 +115,7 @@ def test_both_families(play: Callable[..., None]) -> None:
             pytest.skip("this machine has no IPv6 loopback")
         assert reply.answer
 
-    play(scene)
+    answering(scene)
 
 
 async def exchange(port: int, data: bytes, replies: int) -> list[dns.message.Message]:
@@ -222,7 +134,7 @@ async def exchange(port: int, data: bytes, replies: int) -> list[dns.message.Mes
         writer.close()
 
 
-def test_many_queries_over_one_connection(play: Callable[..., None]) -> None:
+def test_many_queries_over_one_connection(answering: Play) -> None:
     async def scene(stage: Stage) -> None:
         names = ["mx.example.test", "token.dkim.amazonses.com", "no.example.test"] * 20
         queries = [dns.message.make_query(name, "TXT") for name in names]
@@ -230,10 +142,10 @@ def test_many_queries_over_one_connection(play: Callable[..., None]) -> None:
         replies = await exchange(stage.port, data, len(queries))
         assert [one.id for one in replies] == [one.id for one in queries]
 
-    play(scene)
+    answering(scene)
 
 
-def test_who_is_silent_or_talks_nonsense_is_left(play: Callable[..., None]) -> None:
+def test_who_is_silent_or_talks_nonsense_is_left(answering: Play) -> None:
     async def scene(stage: Stage) -> None:
         for sent in (b"", b"\0\5", b"\0\3abc"):
             reader, writer = await asyncio.open_connection(HOST, stage.port)
@@ -241,17 +153,17 @@ def test_who_is_silent_or_talks_nonsense_is_left(play: Callable[..., None]) -> N
             assert await reader.read() == b""
             writer.close()
 
-    play(scene, idle_seconds=0.05)
+    answering(scene, idle_seconds=0.05)
 
 
-def test_too_many_connections(play: Callable[..., None]) -> None:
+def test_too_many_connections(answering: Play) -> None:
     async def scene(stage: Stage) -> None:
         assert (await stage.ask("mx.example.test", "A")).answer
         reader, writer = await asyncio.open_connection(HOST, stage.port)
         assert await reader.read() == b""
         writer.close()
 
-    play(scene, connections=0)
+    answering(scene, connections=0)
 
 
 class Noted(logging.Handler):
@@ -265,7 +177,7 @@ class Noted(logging.Handler):
         self.seen.set()
 
 
-def test_a_failure_ends_one_query_only(play: Callable[..., None]) -> None:
+def test_a_failure_ends_one_query_only(answering: Play) -> None:
     async def scene(stage: Stage) -> None:
         query = dns.message.make_query("token.dkim.amazonses.com", "TXT").to_wire()
         noted = Noted()
@@ -285,19 +197,19 @@ def test_a_failure_ends_one_query_only(play: Callable[..., None]) -> None:
             log.removeHandler(noted)
         assert (await stage.ask("mx.example.test", "A")).answer
 
-    play(scene)
+    answering(scene)
 
 
-def test_what_is_no_query_gets_no_reply(play: Callable[..., None]) -> None:
+def test_what_is_no_query_gets_no_reply(answering: Play) -> None:
     async def scene(stage: Stage) -> None:
         with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as client:
             client.sendto(b"x", (HOST, stage.port))
         assert (await stage.ask("mx.example.test", "A")).answer
 
-    play(scene)
+    answering(scene)
 
 
-def test_the_resolver(play: Callable[..., None]) -> None:
+def test_the_resolver(answering: Play) -> None:
     async def scene(stage: Stage) -> None:
         resolver = CaptureResolver(stage.zones, ServiceNames(), stage.store)
         questions = [
@@ -317,10 +229,10 @@ def test_the_resolver(play: Callable[..., None]) -> None:
             NXDOMAIN,
         ]
 
-    play(scene)
+    answering(scene)
 
 
-def test_aliases_without_end(play: Callable[..., None]) -> None:
+def test_aliases_without_end(answering: Play) -> None:
     class Endless(Zones):
         def answer(self, question: Question) -> Answer | Question | None:
             return question
@@ -330,4 +242,4 @@ def test_aliases_without_end(play: Callable[..., None]) -> None:
         resolver = CaptureResolver(zones, ServiceNames(), stage.store)
         assert await resolver.ask([Question("a.test", "A")]) == [FAILED]
 
-    play(scene)
+    answering(scene)

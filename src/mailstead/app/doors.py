@@ -41,7 +41,6 @@ from mailstead.mail.access import Policy, Principal, Request, decide, sending_re
 from mailstead.mail.access_conditions import Context
 from mailstead.mail.errors import Refused
 from mailstead.mail.model import Scope
-from mailstead.mail.response_rates import ResponseRates
 from mailstead.roles.smtpd import SmtpSettings
 from mailstead.roles.submissiond import SubmissionDoor, Submitter
 from mailstead.wire.aws import Wire
@@ -163,11 +162,6 @@ def submission_door(config: Config, domain: Domain) -> SubmissionDoor:
 def trusted_networks(config: Config) -> tuple[IPv4Network | IPv6Network, ...]:
     """From where clients need no log-in, and no rate holds them."""
     return tuple(ip_network(text) for text in config.smtp.trusted_networks)
-
-
-def response_rates(config: Config) -> ResponseRates:
-    """How many answers DNS clients get over UDP."""
-    return ResponseRates(config.dns.responses_per_second, trusted_networks(config))
 
 
 def submitter(principal: Principal, scope: Scope) -> Submitter:

@@ -7,13 +7,19 @@ from collections.abc import Callable
 from typing import Any
 
 from mailstead.app.domain import Domain
+from mailstead.app.doors import trusted_networks
+from mailstead.config import Config
 from mailstead.mail.response_rates import ResponseRates
 from mailstead.roles.crowd import Crowd
 from mailstead.roles.dns import DnsServer
 from mailstead.roles.httpd import HttpListener
 from mailstead.roles.net import Listener
+from mailstead.roles.secondaries import Secondaries
 from mailstead.roles.smtpd import CROWDED, SmtpPort
 from mailstead.roles.sockets import Binding
+from mailstead.roles.transfers import Transfers
+from mailstead.wire.name_server import parse_address
+from mailstead.wire.tsig_key import parse_key
 
 DRAIN_SECONDS = 2.0
 """How long what runs may take to end."""
@@ -46,17 +52,33 @@ class Running:
         await listener.start(context)
         self._listeners.append(listener)
 
-    async def dns(self, udp: Binding | None, tcp: Binding | None, rates: ResponseRates) -> None:
-        """Serve DNS on a port."""
+    async def dns(self, udp: Binding | None, tcp: Binding | None, config: Config) -> None:
+        """Serve DNS on a port, and keep the secondaries told."""
         if udp is None or tcp is None:
             return
-        adapters = self._domain.adapters
-        domain = self._domain
+        domain, adapters = self._domain, self._domain.adapters
+        servers = [parse_address(text) for text in config.dns.secondaries]
+        keys = [parse_key(text) for text in config.dns.transfer_keys]
         server = DnsServer(
-            domain.zones, domain.names, adapters.store, adapters.wakeups, rates=rates
+            domain.zones,
+            domain.names,
+            adapters.store,
+            adapters.wakeups,
+            rates=ResponseRates(config.dns.responses_per_second, trusted_networks(config)),
+            transfers=Transfers(domain.zones, adapters.clock, servers, keys),
         )
         await server.start(udp, tcp, self._group)
         self._listeners.append(server)
+        if servers:
+            secondaries = Secondaries(
+                domain.zones,
+                adapters.wakeups,
+                adapters.clock,
+                adapters.randomness,
+                servers,
+                keys[0] if keys else None,
+            )
+            self.background(secondaries.run())
 
     def background(self, work: Any) -> asyncio.Task[None]:
         """Run something until the end."""

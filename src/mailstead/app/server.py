@@ -280,7 +280,7 @@ class _Server:
             await running.smtp(
                 bound.submissions, submission_port(settings, door, implicit_tls=True), context
             )
-            await running.dns(bound.dns_udp, bound.dns_tcp, doors.response_rates(config))
+            await running.dns(bound.dns_udp, bound.dns_tcp, config)
             deployer = Deployer(beside.moving, beside.run, domain.adapters.wakeups, SETTLED)
             await self._live(folder, domain, bound, facts, running, deployer)
 

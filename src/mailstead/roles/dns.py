@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Coroutine
+from collections.abc import AsyncIterator, Callable, Coroutine
 from typing import Any
 
 from mailstead.mail.ports import Store, Wakeups
@@ -18,7 +18,17 @@ from mailstead.mail.service import ServiceNames
 from mailstead.mail.zones import Zones
 from mailstead.roles.net import Connection, Listener
 from mailstead.roles.sockets import Binding
-from mailstead.wire.dns import Frames, Query, answer, frame, refusal, response, truncated
+from mailstead.roles.transfers import Transfers
+from mailstead.wire.dns import (
+    TRANSFERS,
+    Frames,
+    Query,
+    answer,
+    frame,
+    refusal,
+    response,
+    truncated,
+)
 
 log = logging.getLogger("mailstead.dns")
 
@@ -43,18 +53,21 @@ class DnsServer:
         wakeups: Wakeups,
         *,
         rates: ResponseRates | None = None,
+        transfers: Transfers | None = None,
         idle_seconds: float = IDLE_SECONDS,
         connections: int = CONNECTIONS,
     ) -> None:
         """``names`` None: the service's names are not answered here.
 
-        ``rates`` limits what is sent over UDP; None: nothing does.
+        ``rates`` limits what is sent over UDP; None: nothing does. ``transfers``
+        answers other name servers; None: their questions are refused.
         """
         self._zones = zones
         self._names = names
         self._store = store
         self._wakeups = wakeups
         self._rates = rates if rates is not None else ResponseRates(0)
+        self._transfers = transfers
         self._idle_seconds = idle_seconds
         self._connections = connections
         self._transports: list[asyncio.DatagramTransport] = []
@@ -98,10 +111,12 @@ class DnsServer:
             await watch.wait(POLL_SECONDS)
 
     def reply(self, packet: bytes, client: str, *, stream: bool) -> bytes | Query | None:
-        """What to send back; a Query where the service's names are asked for."""
+        """What to send back; a Query for those that `replies` answers."""
         found = answer(self._zones.compiled, packet, stream=stream)
         if not isinstance(found, Query):
             return found
+        if found.signed or found.type in TRANSFERS:
+            return found if self._transfers is not None else refusal(found)
         question = found.lookup()
         names = self._names
         if names is None or question is None or not is_loopback(client):
@@ -115,7 +130,23 @@ class DnsServer:
             return reply
         return truncated(reply) if verdict is Verdict.TRUNCATE else None
 
-    async def service_reply(self, query: Query) -> bytes:
+    async def replies(
+        self, packet: bytes, query: Query, client: str, *, stream: bool
+    ) -> AsyncIterator[bytes]:
+        """The messages that answer what `reply` gave a Query for."""
+        if self._transfers is None or not (query.signed or query.type in TRANSFERS):
+            yield await self._service_reply(query)
+            return
+
+        async def plainly(plain: bytes) -> bytes | None:
+            found = self.reply(plain, client, stream=stream)
+            return await self._service_reply(found) if isinstance(found, Query) else found
+
+        messages = self._transfers.replies(packet, query, client, plainly, stream=stream)
+        async for message in messages:
+            yield message
+
+    async def _service_reply(self, query: Query) -> bytes:
         """The reply to a question about one of the service's names."""
         question = query.lookup()
         assert self._names is not None
@@ -141,8 +172,11 @@ class DnsServer:
                     # What is no query has no answer, and its sender no business here.
                     return
                 if isinstance(found, Query):
-                    found = await self.service_reply(found)
-                connection.write(frame(found))
+                    async for message in self.replies(packet, found, client, stream=True):
+                        connection.write(frame(message))
+                        await connection.drain(self._idle_seconds)
+                else:
+                    connection.write(frame(found))
             await connection.drain(self._idle_seconds)
 
 
@@ -168,13 +202,14 @@ class _Datagrams(asyncio.DatagramProtocol):
             log.exception("a DNS query failed")
             return
         if isinstance(found, Query):
-            self._spawn(self._later(found, addr))
+            self._spawn(self._later(data, found, addr))
         elif found is not None:
             self._send(found, addr)
 
-    async def _later(self, query: Query, addr: Address) -> None:
+    async def _later(self, packet: bytes, query: Query, addr: Address) -> None:
         try:
-            self._send(await self._server.service_reply(query), addr)
+            async for reply in self._server.replies(packet, query, addr[0], stream=False):
+                self._send(reply, addr)
         except Exception:
             log.exception("a DNS query failed")
 

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 from mailstead.mail.ports import Clock
 from mailstead.mail.zones import Zones
 from mailstead.wire.dns import AXFR, TRANSFERS, Query, failure, refusal, truncated
+from mailstead.wire.domain_name import name_to_text
 from mailstead.wire.name_server import NameServer
 from mailstead.wire.transfer import is_current, version_only, whole_zone
 from mailstead.wire.tsig_key import TsigKey
@@ -24,8 +25,8 @@ log = logging.getLogger("mailstead.dns")
 
 _FORMERR, _NOTAUTH = 1, 9
 
-Plainly = Callable[[bytes], Awaitable[bytes | Query | None]]
-"""Answers an unsigned query, but for transfers."""
+Plainly = Callable[[bytes], Awaitable[bytes | None]]
+"""Answers a query that is no transfer, its signature taken off."""
 
 
 class Transfers:
@@ -65,7 +66,7 @@ class Transfers:
                 yield self._signed(query, reply, signer)
             return
         answered = await plainly(found.plain)
-        if isinstance(answered, bytes):
+        if answered is not None:
             yield self._signed(query, answered, signer)
 
     def _signed(self, query: Query, reply: bytes, signer: Signer) -> bytes:
@@ -76,14 +77,16 @@ class Transfers:
     async def _zone(
         self, query: Query, client: str, *, signed: bool, stream: bool
     ) -> AsyncIterator[bytes]:
+        if query.type == AXFR and not stream:
+            # RFC 5936 4.2: over TCP only.
+            yield failure(query, _FORMERR)
+            return
         if not self._may(client, signed=signed):
-            log.warning("a transfer was refused to %s", client)
+            log.info("a transfer of %s was refused to %s", name_to_text(query.name), client)
             yield refusal(query)
             return
         zone = self._zones.compiled.at(query.name)
-        if query.type == AXFR and not stream:
-            yield failure(query, _FORMERR)
-        elif zone is None:
+        if zone is None:
             # RFC 5936 2.2.1.
             yield failure(query, _NOTAUTH)
         elif query.type == AXFR:
