@@ -11,6 +11,7 @@ from typing import Any
 from mailstead import __version__
 from mailstead.api import (
     iam,
+    iam_boundaries,
     iam_policies,
     iam_roles,
     route53,
@@ -54,6 +55,7 @@ HANDLERS = (
     identity_policies,
     account,
     iam,
+    iam_boundaries,
     iam_policies,
     iam_roles,
     sts,
