@@ -18,6 +18,12 @@ the one type that is nothing. Properties marked *recorded* are kept and shown an
 those under *refused* exist in CloudFormation and are not served. Properties in **bold** are
 required; those marked *replaces* need a new resource when they change.
 
+A stack policy decides which resources an update may modify, replace or delete
+(`Update:Modify`, `Update:Replace`, `Update:Delete`, by `LogicalResourceId/NAME` and the condition
+`ResourceType`); `StackPolicyDuringUpdateBody` stands in its place for one update, and a policy that
+comes with an update counts after it. A resource belongs to one stack: what another stack has is
+neither adopted (`ImportExistingResources`) nor made. There are no hooks.
+
 | type | attributes of `Fn::GetAtt` |
 |---|---|
 """

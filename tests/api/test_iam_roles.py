@@ -161,10 +161,8 @@ def test_what_is_no_trust_policy(iam: Any, document: str, code: str) -> None:
     assert refused(iam.update_assume_role_policy, RoleName="r", PolicyDocument=document)[0] == code
 
 
-def test_names_and_boundaries(iam: Any) -> None:
+def test_names(iam: Any) -> None:
     assert refused(role, iam=iam, name="a b")[0] == "ValidationError"
-    boundary = {"PermissionsBoundary": ADMIN}
-    assert refused(role, iam=iam, **boundary)[:2] == ("NotImplemented", 501)
 
 
 def test_a_session_of_a_role(door: Any, iam: Any) -> None:

@@ -101,6 +101,21 @@ def document_out(document: str) -> str:
     return quote(document, safe="-_.~")
 
 
+def boundary_out(arn: str) -> dict[str, str] | None:
+    """A permissions boundary as IAM writes it."""
+    if not arn:
+        return None
+    return {
+        "PermissionsBoundaryType": "PermissionsBoundaryPolicy",
+        "PermissionsBoundaryArn": arn,
+    }
+
+
+def boundary_key(arn: str) -> dict[str, Sequence[str]]:
+    """The condition key by which who may make users and roles is bound to bounded ones."""
+    return {"iam:PermissionsBoundary": [arn]} if arn else {}
+
+
 def _user_out(user: User, *, tags: bool = True) -> dict[str, Any]:
     return {
         "Path": user.path,
@@ -108,6 +123,7 @@ def _user_out(user: User, *, tags: bool = True) -> dict[str, Any]:
         "UserId": user.user_id,
         "Arn": user.arn,
         "CreateDate": user.created_at // 1000,
+        "PermissionsBoundary": boundary_out(user.boundary) if tags else None,
         "Tags": tags_out(user.tags) if tags and user.tags else None,
     }
 
@@ -125,10 +141,13 @@ def _group_out(group: Group) -> dict[str, Any]:
 # Users
 
 
-@operation("iam", "CreateUser", resources=user_arn)
+@operation("iam", "CreateUser", open_=True)
 async def create_user(call: Call, p: Params) -> Params:
-    path = p.get("Path", "/")
-    user = await iam_users.create_user(call.ports.iam, home(call), p["UserName"], path, tags_in(p))
+    boundary = p.get("PermissionsBoundary", "")
+    call.authorise("iam:CreateUser", user_arn(call, p), boundary_key(boundary))
+    user = await iam_users.create_user(
+        call.ports.iam, home(call), p["UserName"], p.get("Path", "/"), tags_in(p), boundary
+    )
     return {"User": _user_out(user)}
 
 

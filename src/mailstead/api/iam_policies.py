@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from mailstead.api.iam import (
     Params,
+    boundary_key,
     document_out,
     group_arn,
     holder,
@@ -17,10 +18,10 @@ from mailstead.api.iam import (
     user_arn,
 )
 from mailstead.api.iam_roles import role_arn
-from mailstead.api.operation import Call, operation
+from mailstead.api.operation import Call, ResourcesOf, operation
 from mailstead.mail import iam_policies
 from mailstead.mail.iam import AWS_POLICIES, Group, ManagedPolicy, Role, User
-from mailstead.mail.iam_policies import SIDES
+from mailstead.mail.iam_policies import SIDES, Holder
 
 
 def policy_arn(call: Call, p: Params) -> Sequence[str]:
@@ -33,14 +34,35 @@ def new_policy_arn(call: Call, p: Params) -> Sequence[str]:
     return (f"arn:aws:iam::{call.scope.account}:policy{p.get('Path', '/')}{p['PolicyName']}",)
 
 
+async def _changed(
+    call: Call, p: Params, verb: str, keys: Mapping[str, Sequence[str]] | None = None
+) -> Holder:
+    """The user, group or role whose policies the caller may change, by what bounds them."""
+    kind, arn = next((kind, arn) for kind, (member, arn) in _HOLDERS.items() if member in p)
+    name = p[_HOLDERS[kind][0]]
+    found = await call.ports.store.get(kind, home(call), name.lower())
+    bound = "" if found is None or isinstance(found, Group) else found.boundary
+    call.authorise(
+        f"iam:{verb}{kind.__name__}Policy", arn(call, p), {**boundary_key(bound), **(keys or {})}
+    )
+    return await holder(call, p)
+
+
+_HOLDERS: dict[type[Holder], tuple[str, ResourcesOf]] = {
+    Group: ("GroupName", group_arn),
+    Role: ("RoleName", role_arn),
+    User: ("UserName", user_arn),
+}
+
+
 # Inline
 
 
-@operation("iam", "PutUserPolicy", resources=user_arn)
-@operation("iam", "PutGroupPolicy", resources=group_arn)
-@operation("iam", "PutRolePolicy", resources=role_arn)
+@operation("iam", "PutUserPolicy", open_=True)
+@operation("iam", "PutGroupPolicy", open_=True)
+@operation("iam", "PutRolePolicy", open_=True)
 async def put_policy(call: Call, p: Params) -> None:
-    owner = await holder(call, p)
+    owner = await _changed(call, p, "Put")
     await iam_policies.put_inline(call.ports.iam, owner, p["PolicyName"], p["PolicyDocument"])
 
 
@@ -65,29 +87,31 @@ async def list_policy_names(call: Call, p: Params) -> Params:
     return page([(name, name) for name in sorted(owner.inline)], p, "PolicyNames")
 
 
-@operation("iam", "DeleteUserPolicy", resources=user_arn)
-@operation("iam", "DeleteGroupPolicy", resources=group_arn)
-@operation("iam", "DeleteRolePolicy", resources=role_arn)
+@operation("iam", "DeleteUserPolicy", open_=True)
+@operation("iam", "DeleteGroupPolicy", open_=True)
+@operation("iam", "DeleteRolePolicy", open_=True)
 async def delete_policy_text(call: Call, p: Params) -> None:
-    await iam_policies.delete_inline(call.ports.iam, await holder(call, p), p["PolicyName"])
+    owner = await _changed(call, p, "Delete")
+    await iam_policies.delete_inline(call.ports.iam, owner, p["PolicyName"])
 
 
 # Attached
 
 
-@operation("iam", "AttachUserPolicy", resources=user_arn)
-@operation("iam", "AttachGroupPolicy", resources=group_arn)
-@operation("iam", "AttachRolePolicy", resources=role_arn)
+@operation("iam", "AttachUserPolicy", open_=True)
+@operation("iam", "AttachGroupPolicy", open_=True)
+@operation("iam", "AttachRolePolicy", open_=True)
 async def attach_policy(call: Call, p: Params) -> None:
-    owner = await holder(call, p)
+    owner = await _changed(call, p, "Attach", {"iam:PolicyARN": [p["PolicyArn"]]})
     await iam_policies.attach(call.ports.iam, home(call), owner, p["PolicyArn"])
 
 
-@operation("iam", "DetachUserPolicy", resources=user_arn)
-@operation("iam", "DetachGroupPolicy", resources=group_arn)
-@operation("iam", "DetachRolePolicy", resources=role_arn)
+@operation("iam", "DetachUserPolicy", open_=True)
+@operation("iam", "DetachGroupPolicy", open_=True)
+@operation("iam", "DetachRolePolicy", open_=True)
 async def detach_policy(call: Call, p: Params) -> None:
-    await iam_policies.detach(call.ports.iam, await holder(call, p), p["PolicyArn"])
+    owner = await _changed(call, p, "Detach", {"iam:PolicyARN": [p["PolicyArn"]]})
+    await iam_policies.detach(call.ports.iam, owner, p["PolicyArn"])
 
 
 @operation("iam", "ListAttachedUserPolicies", resources=user_arn)
@@ -108,6 +132,7 @@ async def list_attached_policies(call: Call, p: Params) -> Params:
 
 async def _policy_out(call: Call, policy: ManagedPolicy) -> dict[str, Any]:
     attached = await iam_policies.holders(call.ports.iam, home(call), policy.arn)
+    bounded = await iam_policies.bounded(call.ports.iam, home(call), policy.arn)
     return {
         "PolicyName": policy.policy_name,
         "PolicyId": policy.policy_id,
@@ -115,7 +140,7 @@ async def _policy_out(call: Call, policy: ManagedPolicy) -> dict[str, Any]:
         "Path": policy.path,
         "DefaultVersionId": policy.default,
         "AttachmentCount": len(attached),
-        "PermissionsBoundaryUsageCount": 0,
+        "PermissionsBoundaryUsageCount": len(bounded),
         "IsAttachable": True,
         "Description": policy.description or None,
         "CreateDate": policy.created_at // 1000,
@@ -217,7 +242,12 @@ async def delete_policy_version(call: Call, p: Params) -> None:
 @operation("iam", "ListEntitiesForPolicy", resources=policy_arn)
 async def list_entities_for_policy(call: Call, p: Params) -> Params:
     policy = await call.ports.iam.policy(home(call), p["PolicyArn"])
-    found = await iam_policies.holders(call.ports.iam, home(call), policy.arn)
+    use, found = p.get("PolicyUsageFilter"), list[Holder]()
+    if use in {None, "PermissionsPolicy"}:
+        found += await iam_policies.holders(call.ports.iam, home(call), policy.arn)
+    if use in {None, "PermissionsBoundary"}:
+        bounded = await iam_policies.bounded(call.ports.iam, home(call), policy.arn)
+        found += [one for one in bounded if one not in found]
     wanted = p.get("EntityFilter")
     return {
         "PolicyUsers": [

@@ -5,10 +5,17 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from mailstead.api.errors import NOT_SERVED
-from mailstead.api.iam import Params, document_out, home, page, tags_in, tags_out
+from mailstead.api.iam import (
+    Params,
+    boundary_key,
+    boundary_out,
+    document_out,
+    home,
+    page,
+    tags_in,
+    tags_out,
+)
 from mailstead.api.operation import Call, operation
-from mailstead.mail.errors import Invalid
 from mailstead.mail.iam import Role
 from mailstead.mail.iam_roles import HOUR
 
@@ -33,18 +40,15 @@ def _role_out(role: Role, *, whole: bool = True) -> dict[str, Any]:
         "AssumeRolePolicyDocument": document_out(role.trust),
         "Description": role.description or None,
         "MaxSessionDuration": role.longest_session,
+        "PermissionsBoundary": boundary_out(role.boundary) if whole else None,
         "Tags": tags_out(role.tags) if whole and role.tags else None,
     }
 
 
-@operation("iam", "CreateRole", resources=role_arn)
+@operation("iam", "CreateRole", open_=True)
 async def create_role(call: Call, p: Params) -> Params:
-    if "PermissionsBoundary" in p:
-        raise Invalid(
-            "mailstead serves no permissions boundaries: give the role less in its policies",
-            resource="boundary",
-            reason=NOT_SERVED,
-        )
+    boundary = p.get("PermissionsBoundary", "")
+    call.authorise("iam:CreateRole", role_arn(call, p), boundary_key(boundary))
     role = await call.ports.roles.create(
         home(call),
         p["RoleName"],
@@ -53,6 +57,7 @@ async def create_role(call: Call, p: Params) -> Params:
         description=p.get("Description", ""),
         longest_session=p.get("MaxSessionDuration", HOUR),
         tags=tags_in(p),
+        boundary=boundary,
     )
     return {"Role": _role_out(role)}
 

@@ -12,6 +12,7 @@ from mailstead import __version__
 from mailstead.api import (
     iam,
     iam_absent,
+    iam_boundaries,
     iam_policies,
     iam_roles,
     route53,
@@ -57,6 +58,7 @@ HANDLERS = (
     account,
     iam,
     iam_absent,
+    iam_boundaries,
     iam_policies,
     iam_roles,
     sts,

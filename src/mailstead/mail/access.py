@@ -3,7 +3,9 @@
 Pure functions on values. A policy document is parsed once (`mailstead.mail.policies`);
 an explicit deny wins over everything, then something must allow. Identity-based
 policies and the policy of the resource both count in the resource's own account;
-from another account both must allow. Source: the IAM User Guide, "Policy
+from another account both must allow. A permissions boundary and the policies of a
+session only take away from what the identity's own allow; what a resource's policy
+grants to a user by name is beyond them. Source: the IAM User Guide, "Policy
 evaluation logic".
 """
 
@@ -71,6 +73,7 @@ class Source(Enum):
 
     IDENTITY = "an identity-based policy"
     SESSION = "a session policy"
+    BOUNDARY = "a permissions boundary"
     RESOURCE = "a resource-based policy"
 
 
@@ -87,6 +90,8 @@ class Principal:
     """Identity-based: the user's own, its groups', or the assumed role's."""
     session: tuple[Policy, ...] = ()
     """Policies given with the session: they can only take away."""
+    boundary: Policy | None = None
+    """The user's or role's permissions boundary: it can only take away."""
     role_arn: str | None = None
     """The role behind a session, which resource policies may name in its place."""
     tags: tuple[tuple[str, str], ...] = ()
@@ -143,8 +148,33 @@ def decision_by_identity(principal: Principal, request: Request, resource: str) 
     if principal.is_root:
         return True
     return _any(principal.policies, True, request, resource) and (
-        not principal.session or _any(principal.session, True, request, resource)
+        _limit(principal, request, resource) is None
     )
+
+
+def _limit(principal: Principal, request: Request, resource: str) -> Source | None:
+    """What keeps a principal from what its own policies, or its role's, allow it."""
+    boundary = principal.boundary
+    if boundary is not None and not _any((boundary,), True, request, resource):
+        return Source.BOUNDARY
+    if principal.session and not _any(principal.session, True, request, resource):
+        return Source.SESSION
+    return None
+
+
+def _denied(principal: Principal, request: Request, resource: str) -> Source | None:
+    """Which of a principal's own policies denies."""
+    if principal.is_root:
+        return None
+    boundary = () if principal.boundary is None else (principal.boundary,)
+    for policies, source in (
+        (principal.policies, Source.IDENTITY),
+        (boundary, Source.BOUNDARY),
+        (principal.session, Source.SESSION),
+    ):
+        if _any(policies, False, request, resource):
+            return source
+    return None
 
 
 def _one(
@@ -166,21 +196,18 @@ def _one(
                 denied = Source.RESOURCE
             elif match.value > granted.value:
                 granted = match
-    if not principal.is_root:
-        if _any(principal.session, False, request, resource):
-            denied = Source.SESSION
-        if _any(principal.policies, False, request, resource):
-            denied = Source.IDENTITY
+    denied = _denied(principal, request, resource) or denied
     if denied is not None:
         return Decision(False, action, resource, explicit=True, source=denied)
     own = decision_by_identity(principal, request, resource)
     if must and granted is _Grant.NONE:
         return Decision(False, action, resource, source=Source.RESOURCE)
-    within = not principal.session or _any(principal.session, True, request, resource)
-    if own or granted is _Grant.DIRECT or (granted is _Grant.ROLE and within):
+    limit = _limit(principal, request, resource)
+    if own or granted is _Grant.DIRECT or (granted is _Grant.ROLE and limit is None):
         return Decision(True, action, resource)
-    limited = principal.session and _any(principal.policies, True, request, resource)
-    return Decision(False, action, resource, source=Source.SESSION if limited else Source.IDENTITY)
+    allowed = _any(principal.policies, True, request, resource)
+    source = limit if limit is not None and allowed else Source.IDENTITY
+    return Decision(False, action, resource, source=source)
 
 
 def _any(policies: Sequence[Policy], allow: bool, request: Request, resource: str) -> bool:
@@ -200,7 +227,7 @@ class _Grant(Enum):
     ACCOUNT = 1
     """Through the account, which leaves the choice to the account's own policies."""
     ROLE = 2
-    """Through the role, within what the session's own policies allow."""
+    """Through the role, within what its boundary and the session's own policies allow."""
     DIRECT = 3
 
 

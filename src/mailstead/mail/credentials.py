@@ -178,6 +178,7 @@ class Credentials:
             f"{role.role_id}:{session_name}",
             policies=tuple(_parsed(documents)),
             session=limits,
+            boundary=await self._boundary(role.scope, role.boundary),
             role_arn=role.arn,
             tags=tuple({**role.tags, **(tags or {})}.items()),
         )
@@ -204,8 +205,16 @@ class Credentials:
             user.user_id,
             user.user_name,
             policies=tuple(_parsed(documents)),
+            boundary=await self._boundary(scope, user.boundary),
             tags=tuple(user.tags.items()),
         )
+
+    async def _boundary(self, scope: Scope, arn: str) -> Policy | None:
+        """A permissions boundary; one that is gone allows nothing."""
+        if not arn:
+            return None
+        text = await self._document(scope, arn)
+        return parse_policy(text) if text else Policy(())
 
     async def _texts(self, scope: Scope, arns: Iterable[str]) -> list[str]:
         """The documents of managed policies; one that is gone has none."""

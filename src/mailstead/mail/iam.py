@@ -50,6 +50,8 @@ class User:
     attached: tuple[str, ...] = ()
     """ARNs of managed policies."""
     tags: dict[str, str] = field(default_factory=dict[str, str])
+    boundary: str = ""
+    """The managed policy that is its permissions boundary; "" for none."""
 
     @property
     def arn(self) -> str:
@@ -96,6 +98,8 @@ class Role:
     inline: dict[str, str] = field(default_factory=dict[str, str])
     attached: tuple[str, ...] = ()
     tags: dict[str, str] = field(default_factory=dict[str, str])
+    boundary: str = ""
+    """The managed policy that is its permissions boundary; "" for none."""
 
     @property
     def arn(self) -> str:
@@ -317,6 +321,16 @@ class Iam:
         if found is None or found.arn.lower() != arn.lower():
             raise NotFound(f"Policy {arn} was not found.", resource="policy", name=arn)
         return found
+
+
+async def checked_boundary(iam: Iam, scope: Scope, arn: str) -> str:
+    """A managed policy that can be a permissions boundary; NotFound in IAM's words."""
+    try:
+        return (await iam.policy(scope, arn)).arn if arn else ""
+    except NotFound:
+        raise NotFound(
+            f"Scope ARN: {arn} does not exist or is not attachable.", resource="policy", name=arn
+        ) from None
 
 
 def new_id(prefix: str, randomness: Randomness) -> str:

@@ -20,6 +20,7 @@ from mailstead.mail.iam import (
     Role,
     User,
     Version,
+    checked_boundary,
     checked_name,
     new_id,
     quota,
@@ -168,10 +169,23 @@ async def holders(iam: Iam, scope: Scope, arn: str) -> list[Holder]:
     return [holder for holder in (*users, *groups, *roles) if arn in holder.attached]
 
 
+async def bounded(iam: Iam, scope: Scope, arn: str) -> list[Holder]:
+    """Users, then roles, whose permissions boundary a policy is."""
+    users = await iam.store.select(User, scope)
+    roles = await iam.store.select(Role, scope)
+    return [holder for holder in (*users, *roles) if holder.boundary == arn]
+
+
+async def set_boundary(iam: Iam, scope: Scope, holder: User | Role, arn: str) -> None:
+    """Make a managed policy the permissions boundary; "" takes it away."""
+    boundary = await checked_boundary(iam, scope, arn)
+    await iam.apply(Replace(holder, replace(holder, boundary=boundary)))
+
+
 async def delete_policy(iam: Iam, scope: Scope, arn: str) -> None:
     """Delete a managed policy that is attached to nobody and has its default version only."""
     policy = await own_policy(iam, scope, arn)
-    if await holders(iam, scope, policy.arn):
+    if await holders(iam, scope, policy.arn) or await bounded(iam, scope, policy.arn):
         raise in_use("Cannot delete a policy attached to entities.", arn)
     if len(policy.versions) > 1:
         raise in_use(

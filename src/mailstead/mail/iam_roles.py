@@ -18,6 +18,7 @@ from mailstead.mail.iam import (
     Iam,
     Role,
     Session,
+    checked_boundary,
     checked_name,
     new_id,
     quota,
@@ -97,8 +98,9 @@ class Roles:
         description: str = "",
         longest_session: int = HOUR,
         tags: Mapping[str, str] | None = None,
+        boundary: str = "",
     ) -> Role:
-        """A new role without policies."""
+        """A new role without policies; ``boundary`` is its permissions boundary's ARN."""
         checked_name(name, "roleName")
         role = Role(
             scope.everywhere(),
@@ -111,6 +113,7 @@ class Roles:
             description,
             longest_session,
             tags=with_tags({}, tags or {}),
+            boundary=await checked_boundary(self.iam, scope.everywhere(), boundary),
         )
         try:
             await self.iam.apply(Create(role))

@@ -16,6 +16,7 @@ from mailstead.mail.iam import (
     Iam,
     Session,
     User,
+    checked_boundary,
     checked_name,
     new_id,
     quota,
@@ -37,9 +38,14 @@ SESSION_ROOT = 3_600
 
 
 async def create_user(
-    iam: Iam, scope: Scope, name: str, path: str = "/", tags: dict[str, str] | None = None
+    iam: Iam,
+    scope: Scope,
+    name: str,
+    path: str = "/",
+    tags: dict[str, str] | None = None,
+    boundary: str = "",
 ) -> User:
-    """A new user without keys and policies."""
+    """A new user without keys and policies; ``boundary`` is its permissions boundary's ARN."""
     checked_name(name, "userName")
     user = User(
         scope,
@@ -49,6 +55,7 @@ async def create_user(
         path,
         iam.clock.now(),
         tags=with_tags({}, tags or {}),
+        boundary=await checked_boundary(iam, scope, boundary),
     )
     try:
         await iam.apply(Create(user))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from base64 import b32encode
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from mailstead.api.cloudformation.actions import Actions
@@ -46,10 +46,13 @@ def assemble(registry: Registry, given: Surroundings) -> tuple[Stacks, Engine]:
         arn = acting.role_arn or stack.caller
         principal = await given.principal(stack.scope, arn)
 
-        def authorise(action: str, resource: str) -> None:
+        def authorise(
+            action: str, resource: str, keys: Mapping[str, Sequence[str]] | None = None, /
+        ) -> None:
             if principal is None:
                 raise Refused(f"{arn} does not exist any more", resource="role", reason=DENIED)
-            decision = decide(principal, Request(action, (resource,)))
+            context = {name.lower(): tuple(values) for name, values in (keys or {}).items()}
+            decision = decide(principal, Request(action, (resource,), dict(context)))
             if not decision.allowed:
                 raise Refused(refusal(principal, decision), resource="action", reason=DENIED)
 

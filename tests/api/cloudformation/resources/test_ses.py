@@ -296,3 +296,16 @@ def test_an_identity_is_adopted(cloud: Cloud, ses: Any) -> None:
     found = got(ses)
     assert found["DkimAttributes"]["Tokens"] == tokens
     assert found["Tags"] == [{"Key": "k", "Value": "1"}]
+
+
+def test_a_replaced_identity_stays_where_something_later_fails(cloud: Cloud, ses: Any) -> None:
+    cloud.create(identity())
+    tokens = got(ses)["DkimAttributes"]["Tokens"]
+    broken = identity("b.test")
+    failing = resource("S3::Bucket", BucketName="X")["Resources"]["R"]
+    broken["Resources"]["Z"] = {**failing, "DependsOn": "R"}
+    assert cloud.update(broken) == "UPDATE_ROLLBACK_COMPLETE"
+    assert names(ses) == ["a.test"]
+    assert got(ses)["DkimAttributes"]["Tokens"] == tokens
+    assert cloud.physical() == "a.test"
+    assert cloud.drift() == {"R": ("IN_SYNC", [])}

@@ -7,7 +7,7 @@ not honour are refused by name; what is recorded only says so in its `Schema`.
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable, Mapping
+from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from types import ModuleType
@@ -55,14 +55,24 @@ class Made:
     attributes: Mapping[str, Any] = field(default_factory=dict[str, Any])
 
 
+class Authorise(Protocol):
+    """Asks IAM."""
+
+    def __call__(
+        self, action: str, resource: str, keys: Mapping[str, Sequence[str]] | None = None, /
+    ) -> None:
+        """Refused unless it may be done to the resource, under those condition keys."""
+        ...
+
+
 @dataclass(frozen=True, slots=True)
 class Context:
     """Where and as whom an action is done."""
 
     scope: Scope
     ports: Ports
-    authorise: Callable[[str, str], None]
-    """(action, ARN): Refused unless the stack's role, or its caller, may."""
+    authorise: Authorise
+    """Refused unless the stack's role, or its caller, may."""
     stack_arn: str
     logical_id: str
     resuming: bool = False

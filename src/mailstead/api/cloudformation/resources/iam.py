@@ -19,9 +19,10 @@ from mailstead.api.cloudformation.resources import (
     tags_of,
     whole,
 )
+from mailstead.api.iam import boundary_key
 from mailstead.mail import iam_policies, iam_users
 from mailstead.mail.errors import Conflict, Invalid, NotFound
-from mailstead.mail.iam import AccessKey, ManagedPolicy, User
+from mailstead.mail.iam import AccessKey, Group, ManagedPolicy, User
 from mailstead.mail.iam_policies import Holder
 from mailstead.mail.model import Scope
 
@@ -69,6 +70,12 @@ async def holder(at: Context, kind: str, name: str) -> Holder:
     return await iam.role(home(at), name)
 
 
+def bound_by(owner: Holder, policy: str = "") -> dict[str, Sequence[str]]:
+    """The condition keys of a change of somebody's policies."""
+    keys = {} if isinstance(owner, Group) else boundary_key(owner.boundary)
+    return {**keys, "iam:PolicyARN": [policy]} if policy else keys
+
+
 def holders_in(given: Properties) -> list[tuple[str, str]]:
     """(kind, name) of whom a policy is given to."""
     return [
@@ -95,18 +102,20 @@ class IamUser:
         attributes=("Arn",),
         name="UserName",
         longest_name=64,
-        refused=("LoginProfile", "PermissionsBoundary"),
+        refused=("LoginProfile",),
     )
 
     def replaces(self, old: Properties, new: Properties) -> bool:
         return create_only_changed(self.schema, old, new)
 
     async def create(self, at: Context, name: str, given: Properties) -> Made:
-        at.authorise("iam:CreateUser", user_arn(at, name))
+        boundary = str(given.get("PermissionsBoundary", ""))
+        at.authorise("iam:CreateUser", user_arn(at, name), boundary_key(boundary))
         own_policies(given)
+        path = str(given.get("Path", "/"))
         try:
             await iam_users.create_user(
-                at.ports.iam, home(at), name, str(given.get("Path", "/")), tags_of(given)
+                at.ports.iam, home(at), name, path, tags_of(given), boundary
             )
         except Conflict:
             if not (at.resuming or at.importing):
@@ -122,6 +131,7 @@ class IamUser:
         gone = set(tags_of(old)) - set(tags_of(new))
         await iam_users.untag_user(at.ports.iam, home(at), physical_id, gone)
         await iam_users.tag_user(at.ports.iam, home(at), physical_id, tags_of(new))
+        await settle_boundary(at, ("Users", physical_id), new)
         return await self._settle(at, physical_id, old, new)
 
     async def _settle(self, at: Context, name: str, old: Properties, new: Properties) -> Made:
@@ -161,11 +171,26 @@ class IamUser:
             found["Path"] = user.path
         if "ManagedPolicyArns" in given:
             found["ManagedPolicyArns"] = list(user.attached)
+        if "PermissionsBoundary" in given:
+            found["PermissionsBoundary"] = user.boundary or None
         return found
 
 
 def _groups(given: Properties) -> set[str]:
     return {str(name) for name in given.get("Groups") or ()}
+
+
+async def settle_boundary(at: Context, whom: tuple[str, str], new: Properties) -> None:
+    """Set a user's or role's permissions boundary, or take it away."""
+    kind, name = whom
+    owner = await holder(at, kind, name)
+    assert not isinstance(owner, Group)
+    boundary = str(new.get("PermissionsBoundary", ""))
+    if owner.boundary != boundary:
+        verb = "Put" if boundary else "Delete"
+        action = f"iam:{verb}{kind.removesuffix('s')}PermissionsBoundary"
+        at.authorise(action, _arn(at, kind, name), boundary_key(boundary or owner.boundary))
+        await iam_policies.set_boundary(at.ports.iam, home(at), owner, boundary)
 
 
 async def settle_policies(
@@ -179,18 +204,20 @@ async def settle_policies(
     for gone in own_policies(old).keys() - wanted.keys():
         owner = await holder(at, kind, name)
         if gone in owner.inline:
-            at.authorise(f"iam:Delete{noun}Policy", _arn(at, kind, name))
+            at.authorise(f"iam:Delete{noun}Policy", _arn(at, kind, name), bound_by(owner))
             await iam_policies.delete_inline(iam, owner, gone)
     for policy, document in wanted.items():
-        at.authorise(f"iam:Put{noun}Policy", _arn(at, kind, name))
-        await iam_policies.put_inline(iam, await holder(at, kind, name), policy, document)
+        owner = await holder(at, kind, name)
+        at.authorise(f"iam:Put{noun}Policy", _arn(at, kind, name), bound_by(owner))
+        await iam_policies.put_inline(iam, owner, policy, document)
     attached = [str(arn) for arn in new.get("ManagedPolicyArns") or ()]
     for arn in old.get("ManagedPolicyArns") or ():
         if arn not in attached:
             await _detach(at, kind, name, str(arn))
     for arn in attached:
-        at.authorise(f"iam:Attach{noun}Policy", _arn(at, kind, name))
-        await iam_policies.attach(iam, home(at), await holder(at, kind, name), arn)
+        owner = await holder(at, kind, name)
+        at.authorise(f"iam:Attach{noun}Policy", _arn(at, kind, name), bound_by(owner, arn))
+        await iam_policies.attach(iam, home(at), owner, arn)
 
 
 def _arn(at: Context, kind: str, name: str) -> str:
@@ -200,7 +227,8 @@ def _arn(at: Context, kind: str, name: str) -> str:
 async def _detach(at: Context, kind: str, name: str, arn: str) -> None:
     owner = await holder(at, kind, name)
     if arn in owner.attached:
-        at.authorise(f"iam:Detach{kind.removesuffix('s')}Policy", _arn(at, kind, name))
+        noun = kind.removesuffix("s")
+        at.authorise(f"iam:Detach{noun}Policy", _arn(at, kind, name), bound_by(owner, arn))
         await iam_policies.detach(at.ports.iam, owner, arn)
 
 
@@ -299,8 +327,9 @@ class InlinePolicy:
         kept = holders_in(new) if before == name else []
         await self._take(at, before, [one for one in holders_in(old) if one not in kept])
         for kind, owner in holders_in(new):
-            at.authorise(f"iam:Put{kind.removesuffix('s')}Policy", _arn(at, kind, owner))
             found = await holder(at, kind, owner)
+            noun = kind.removesuffix("s")
+            at.authorise(f"iam:Put{noun}Policy", _arn(at, kind, owner), bound_by(found))
             await iam_policies.put_inline(at.ports.iam, found, name, document)
         return Made(name, {"Id": name})
 
@@ -309,11 +338,12 @@ class InlinePolicy:
 
     async def _take(self, at: Context, name: str, whom: Sequence[tuple[str, str]]) -> None:
         for kind, owner in whom:
-            at.authorise(f"iam:Delete{kind.removesuffix('s')}Policy", _arn(at, kind, owner))
             try:
                 found = await holder(at, kind, owner)
             except NotFound:
                 continue
+            noun = kind.removesuffix("s")
+            at.authorise(f"iam:Delete{noun}Policy", _arn(at, kind, owner), bound_by(found))
             if name in found.inline:
                 await iam_policies.delete_inline(at.ports.iam, found, name)
 
@@ -403,8 +433,9 @@ class Managed:
                 with suppress(NotFound):
                     await _detach(at, kind, name, policy.arn)
         for kind, name in new:
-            at.authorise(f"iam:Attach{kind.removesuffix('s')}Policy", _arn(at, kind, name))
             owner = await holder(at, kind, name)
+            noun, keys = kind.removesuffix("s"), bound_by(owner, policy.arn)
+            at.authorise(f"iam:Attach{noun}Policy", _arn(at, kind, name), keys)
             await iam_policies.attach(at.ports.iam, home(at), owner, policy.arn)
 
     async def delete(self, at: Context, physical_id: str, given: Properties) -> None:

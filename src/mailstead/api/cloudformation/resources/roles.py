@@ -20,9 +20,11 @@ from mailstead.api.cloudformation.resources.iam import (
     POLICIES,
     home,
     own_policies,
+    settle_boundary,
     settle_policies,
     text_of,
 )
+from mailstead.api.iam import boundary_key
 from mailstead.mail.errors import Conflict, NotFound
 from mailstead.mail.iam import Role
 from mailstead.mail.iam_roles import HOUR
@@ -49,14 +51,15 @@ class IamRole:
         attributes=("Arn", "RoleId"),
         name="RoleName",
         longest_name=64,
-        refused=("PermissionsBoundary",),
     )
 
     def replaces(self, old: Properties, new: Properties) -> bool:
         return create_only_changed(self.schema, old, new)
 
     async def create(self, at: Context, name: str, given: Properties) -> Made:
-        at.authorise("iam:CreateRole", f"arn:aws:iam::{at.scope.account}:role/{name}")
+        boundary = str(given.get("PermissionsBoundary", ""))
+        arn = f"arn:aws:iam::{at.scope.account}:role/{name}"
+        at.authorise("iam:CreateRole", arn, boundary_key(boundary))
         own_policies(given)
         try:
             await at.ports.roles.create(
@@ -67,6 +70,7 @@ class IamRole:
                 description=str(given.get("Description", "")),
                 longest_session=number("MaxSessionDuration", given.get("MaxSessionDuration", HOUR)),
                 tags=tags_of(given),
+                boundary=boundary,
             )
         except Conflict:
             if not (at.resuming or at.importing):
@@ -88,6 +92,7 @@ class IamRole:
         await roles.set_trust(home(at), physical_id, trust)
         await roles.untag(home(at), physical_id, set(tags_of(old)) - set(tags_of(new)))
         await roles.tag(home(at), physical_id, tags_of(new))
+        await settle_boundary(at, ("Roles", physical_id), new)
         await settle_policies(at, ("Roles", physical_id), old, new)
         return await self._made(at, physical_id)
 
@@ -115,4 +120,6 @@ class IamRole:
             found["ManagedPolicyArns"] = list(role.attached)
         if "Description" in given:
             found["Description"] = role.description
+        if "PermissionsBoundary" in given:
+            found["PermissionsBoundary"] = role.boundary or None
         return found
