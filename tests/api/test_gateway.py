@@ -219,9 +219,10 @@ def test_unsigned_requests(ses: Any) -> None:
 
 def test_a_service_that_is_not_here(ses: Any) -> None:
     status, headers, body = v2(ses, service="ec2")
-    assert (status, headers["x-amzn-errortype"]) == (403, "InvalidSignatureException")
-    assert body == {"message": "Credential should be scoped to correct service: 'ses'. "}
-    assert code(v1(ses, "Action=GetSendQuota", service="ec2")[2]) == "SignatureDoesNotMatch"
+    assert (status, headers["x-amzn-errortype"]) == (501, "NotImplementedException")
+    said = "The service ec2 is not served by mailstead. docs/operations.md lists what is."
+    assert body == {"message": said}
+    assert code(v1(ses, "Action=GetSendQuota", service="ec2")[2]) == "NotImplemented"
 
 
 def test_operations_that_are_not_served(ses: Any) -> None:

@@ -126,8 +126,7 @@ class Gateway:
             return self._unsigned(head, error, request_id)
         service = self._wire.identify(presented.service, head)
         if service is None:
-            text = "Credential should be scoped to correct service: 'ses'. "
-            return self._unsigned(head, SignatureError(Failure.MISMATCH, text), request_id)
+            return self._elsewhere(head, presented.service, request_id)
         codec = self._wire.codec(service)
         try:
             return await self._serve(scope, head, body, codec, presented, request_id)
@@ -231,6 +230,13 @@ class Gateway:
         assert service is not None
         return self._wire.codec(service).fault(signature_fault(service, error), request_id)
 
+    def _elsewhere(self, head: Request, signing_name: str, request_id: str) -> Response:
+        """The refusal of a request for a service that is not here, in the form it is likely in."""
+        service = self._wire.identify(None, head)
+        assert service is not None
+        fault = _absent(service, f"The service {signing_name}")
+        return self._wire.codec(service).fault(fault, request_id)
+
     def hold(self, size: int) -> bool:
         """Count bytes of a body; False when all bodies together would be too much."""
         if self._held + size > self._most_held:
@@ -320,9 +326,13 @@ async def _write(send: Send, response: Response, *, head: bool) -> None:
 
 def not_served(service: Service, name: str) -> Fault:
     """The error of an operation that the model has and nobody handles."""
+    return _absent(service, f"{_VERBS.get(service.name, service.metadata['serviceId'])} {name}")
+
+
+def _absent(service: Service, what: str) -> Fault:
+    """The error of what is not here, in the service's form."""
     code = "NotImplementedException" if "json" in service.protocol else "NotImplemented"
-    shown = f"{_VERBS.get(service.name, service.metadata['serviceId'])} {name}"
-    text = f"{shown} is not served by mailstead. docs/operations.md lists what is."
+    text = f"{what} is not served by mailstead. docs/operations.md lists what is."
     return Fault(code, 501, text, sender=False)
 
 
