@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
+from support.hosting import put, sign
 from support.running import Mailstead
 
-KMS = "arn:aws:kms:us-east-1:000000000000:key/11111111-2222-3333-4444-555555555555"
 DOMAIN = "signed.example"
 
 pytestmark = pytest.mark.slow
@@ -20,30 +20,8 @@ def dnskey(server: Mailstead) -> str:
     added = server.command("domain", "add", DOMAIN)
     assert added.returncode == 0, added.stderr
     route53 = server.boto3("route53")
-    [zone] = route53.list_hosted_zones_by_name(DNSName=DOMAIN, MaxItems="1")["HostedZones"]
-    made = route53.create_key_signing_key(
-        CallerReference="1",
-        HostedZoneId=zone["Id"],
-        KeyManagementServiceArn=KMS,
-        Name="main",
-        Status="ACTIVE",
-    )
-    route53.enable_hosted_zone_dnssec(HostedZoneId=zone["Id"])
-    records = [("*.wild", "TXT", '"wild"'), ("www", "CNAME", f"{DOMAIN}.")]
-    changes = [
-        {
-            "Action": "CREATE",
-            "ResourceRecordSet": {
-                "Name": f"{name}.{DOMAIN}",
-                "Type": kind,
-                "TTL": 300,
-                "ResourceRecords": [{"Value": value}],
-            },
-        }
-        for name, kind, value in records
-    ]
-    route53.change_resource_record_sets(HostedZoneId=zone["Id"], ChangeBatch={"Changes": changes})
-    return made["KeySigningKey"]["DNSKEYRecord"]
+    put(route53, DOMAIN, ("*.wild", "TXT", '"wild"'), ("www", "CNAME", f"{DOMAIN}."))
+    return sign(route53, DOMAIN)
 
 
 @pytest.mark.parametrize(

@@ -13,11 +13,11 @@ import dns.query
 import dns.rcode
 import pytest
 
-from support.running import Mailstead, Start, until
+from support.hosting import put, sign
+from support.running import Start, until
 from support.secondary import KEY_NAME, KEY_SECRET, KINDS, free_port, program, secondary
 
 DOMAIN = "copied.example"
-KMS = "arn:aws:kms:us-east-1:000000000000:key/11111111-2222-3333-4444-555555555555"
 ASKED = [
     (DOMAIN, "SOA"), (DOMAIN, "NS"), (DOMAIN, "MX"), (DOMAIN, "TXT"),
     (f"_dmarc.{DOMAIN}", "TXT"), (f"long.{DOMAIN}", "TXT"), (f"x.wild.{DOMAIN}", "A"),
@@ -47,35 +47,6 @@ def shown(reply: dns.message.Message | None) -> Any:
     return dns.rcode.to_text(reply.rcode()), sections
 
 
-def put(server: Mailstead, *records: tuple[str, str, str]) -> str:
-    """Write records; the zone's id."""
-    route53 = server.boto3("route53")
-    [zone] = route53.list_hosted_zones_by_name(DNSName=DOMAIN, MaxItems="1")["HostedZones"]
-    changes = [
-        {
-            "Action": "UPSERT",
-            "ResourceRecordSet": {
-                "Name": f"{name}.{DOMAIN}",
-                "Type": kind,
-                "TTL": 300,
-                "ResourceRecords": [{"Value": value}],
-            },
-        }
-        for name, kind, value in records
-    ]
-    route53.change_resource_record_sets(HostedZoneId=zone["Id"], ChangeBatch={"Changes": changes})
-    return zone["Id"]
-
-
-def sign(server: Mailstead, zone: str) -> None:
-    route53 = server.boto3("route53")
-    route53.create_key_signing_key(
-        CallerReference="1", HostedZoneId=zone, KeyManagementServiceArn=KMS, Name="main",
-        Status="ACTIVE",
-    )  # fmt: skip
-    route53.enable_hosted_zone_dnssec(HostedZoneId=zone)
-
-
 @pytest.mark.parametrize("name", KINDS)
 def test_a_secondary_follows(start: Start, tmp_path: Path, name: str) -> None:
     kind = KINDS[name]
@@ -91,8 +62,10 @@ def test_a_secondary_follows(start: Start, tmp_path: Path, name: str) -> None:
     )
     ours = server.ports["dns"]
     assert server.command("domain", "add", DOMAIN).returncode == 0
+    route53 = server.boto3("route53")
     put(
-        server,
+        route53,
+        DOMAIN,
         ("long", "TXT", " ".join(f'"{letter * 250}"' for letter in "abcdefg")),
         ("*.wild", "A", "192.0.2.1"),
         ("alias", "CNAME", f"a.b.{DOMAIN}."),
@@ -106,14 +79,14 @@ def test_a_secondary_follows(start: Start, tmp_path: Path, name: str) -> None:
         until(lambda: shown(ask(port, DOMAIN, "SOA")) == shown(ask(ours, DOMAIN, "SOA")), 30)
         assert alike()
         # A change comes by itself, and so does what takes a record away.
-        zone = put(server, ("new", "A", "192.0.2.3"))
+        put(route53, DOMAIN, ("new", "A", "192.0.2.3"))
         until(
             lambda: (
                 shown(ask(port, f"new.{DOMAIN}", "A")) == shown(ask(ours, f"new.{DOMAIN}", "A"))
             ),
             30,
         )
-        sign(server, zone)
+        sign(route53, DOMAIN)
         until(lambda: (reply := ask(port, DOMAIN, "DNSKEY")) is not None and reply.answer, 30)
         for asked in ((DOMAIN, "MX"), (f"nothing.{DOMAIN}", "A"), (f"x.wild.{DOMAIN}", "A")):
             theirs, own = ask(port, *asked, dnssec=True), ask(ours, *asked, dnssec=True)
@@ -133,8 +106,9 @@ def test_tools_verify_a_transferred_zone(start: Start, tmp_path: Path) -> None:
         environment={"MAILSTEAD__DNS__TRANSFER_KEYS": f"{KEY_NAME}:{KEY_SECRET}"},
     )
     assert server.command("domain", "add", DOMAIN).returncode == 0
-    zone = put(server, ("*.wild", "A", "192.0.2.1"), ("a.b", "A", "192.0.2.2"))
-    sign(server, zone)
+    route53 = server.boto3("route53")
+    put(route53, DOMAIN, ("*.wild", "A", "192.0.2.1"), ("a.b", "A", "192.0.2.2"))
+    sign(route53, DOMAIN)
     words = ["dig", "@127.0.0.1", "-p", str(server.ports["dns"]), DOMAIN, "AXFR"]
     refused = subprocess.run(words, capture_output=True, text=True, check=False, timeout=20)
     assert "Transfer failed" in refused.stdout
