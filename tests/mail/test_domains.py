@@ -1,9 +1,7 @@
 """Domains by command: what they make, list, find wrong, and take away."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Coroutine
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import asynccontextmanager
+from collections.abc import Callable, Coroutine
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -13,40 +11,15 @@ import pytest
 from mailstead.mail.domain_records import seen, wanted
 from mailstead.mail.domains import Domains
 from mailstead.mail.errors import Conflict, Invalid, NotFound
-from mailstead.mail.identities import Identities
-from mailstead.mail.mailboxes import Mailboxes
 from mailstead.mail.model import Dkim, Identity, Proof, Scope, Secret, SigningKey
 from mailstead.mail.model import VerificationStatus as Standing
 from mailstead.mail.record_changes import RecordChange
 from mailstead.mail.service import ServiceNames
-from mailstead.mail.zones import Zones
-from mailstead.roles.clock import LocalWakeups, SystemClock, SystemRandomness, ThreadWorkers
-from mailstead.roles.resolver import CaptureResolver
-from mailstead.store.sealing import Seal
-from mailstead.store.sqlite import SqliteStore
 from mailstead.wire.lookup import FAILED, NODATA, NXDOMAIN, Answer, Question, Status
+from support.domains import HOME, opened
 
-HOME = Scope("000000000000", "us-east-1")
 KEY = SigningKey(("t1", "t2", "t3"), Secret(b""), "p=" + "A" * 300, 2048, 0)
 Scene = Callable[[Domains], Coroutine[Any, Any, None]]
-
-
-@asynccontextmanager
-async def opened(folder: Path) -> AsyncIterator[Domains]:
-    with ThreadPoolExecutor(2) as pool:
-        randomness, clock, wakeups = SystemRandomness(pool), SystemClock(), LocalWakeups()
-        seal = Seal(b"k" * 32, randomness.token)
-        store = SqliteStore(folder, seal, randomness, asyncio.get_running_loop())
-        await store.start()
-        try:
-            names = ServiceNames()
-            zones = Zones(store, wakeups, randomness, clock)
-            identities = Identities(store, clock, randomness, wakeups, names)
-            mailboxes = Mailboxes(store, clock, randomness, ThreadWorkers(pool), zones, HOME)
-            resolver = CaptureResolver(zones, names, store)
-            yield Domains(zones, identities, mailboxes, resolver, names, HOME, capture=True)
-        finally:
-            store.close()
 
 
 @pytest.fixture
@@ -283,3 +256,45 @@ def test_what_was_seen() -> None:
         "no such name",
         "no answer",
     ]
+
+
+def test_mail_exchangers_without_an_address(play: Callable[[Scene], None]) -> None:
+    async def scene(domains: Domains) -> None:
+        await domains.add("example.test")
+        zone = domains.zones.zone_of("example.test")
+        assert zone is not None
+        assert (await domains.check("example.test"))["ok"]
+        await domains.zones.change(
+            zone,
+            [
+                RecordChange("UPSERT", owner, kind, 300, values)
+                for owner, kind, values in (
+                    ("a.example.test", "MX", ("10 lost.example.test.", "20 mx.example.test.")),
+                    ("b.example.test", "MX", ("10 alias.example.test.", "20 lost.example.test.")),
+                    ("c.example.test", "MX", ("10 away.example.com.", "20 six.example.test.")),
+                    ("none.example.test", "MX", ("0 .",)),
+                    ("alias.example.test", "CNAME", ("mx.example.test.",)),
+                    ("six.example.test", "AAAA", ("::1",)),
+                )
+            ],
+        )
+        checked = await domains.check("example.test")
+        wrong = {one["record"]: one for one in checked["checks"] if not one["ok"]}
+        assert not checked["ok"]
+        assert {name: one["seen"] for name, one in wrong.items()} == {
+            "a.example.test MX names lost.example.test": "no address",
+            "b.example.test MX names alias.example.test": "an alias",
+        }
+        fix = wrong["a.example.test MX names lost.example.test"]["fix"]
+        assert fix == "lost.example.test. 300 IN A ADDRESS"
+
+    play(scene)
+
+
+def test_records_of_capture_mode_are_said_to_lead_nowhere_else(
+    play: Callable[[Scene], None],
+) -> None:
+    async def scene(domains: Domains) -> None:
+        assert "lead to this machine only" in (await domains.add("example.test"))["note"]
+
+    play(scene)

@@ -9,6 +9,7 @@ import pytest
 from mailstead.mail import zone_signing
 from mailstead.mail.errors import Conflict, Invalid, Limit, NotFound
 from mailstead.mail.model import HostedZone, Secret, ZoneSigning
+from mailstead.mail.zone_keys import ZoneKeys
 from mailstead.mail.zone_signing import DAY, PERIOD, NewKey
 from mailstead.mail.zones import Zones
 from mailstead.roles.clock import SystemClock
@@ -177,6 +178,18 @@ def test_wrong_keys(changed: dict[str, str], error: type[Exception], resource: s
     with pytest.raises(error) as caught:
         zone_signing.with_key(state, ASKED._replace(**changed), DICE.p256_key(), 1)
     assert caught.value.resource == resource  # type: ignore[attr-defined] - a domain error
+
+
+def test_what_is_so_already_changes_nothing(with_zones: Callable[[Scene], None]) -> None:
+    async def scene(zones: Zones) -> None:
+        zone = await signed(zones)
+        keys = ZoneKeys(zones, DICE, SystemClock())
+        assert await keys.set_active(zone, "main", active=True) is zone
+        assert await keys.enable(zone) is zone
+        with pytest.raises(NotFound):
+            await keys.set_active(zone, "nothing", active=True)
+
+    with_zones(scene)
 
 
 def test_signing_needs_an_active_key(with_zones: Callable[[Scene], None]) -> None:

@@ -21,6 +21,7 @@ from mailstead.mail.inbox import Inbox, detail, iso, journey
 from mailstead.mail.mailboxes import Mailboxes
 from mailstead.mail.messages import EmailFilter, MailUser, QueueEntry
 from mailstead.mail.model import Account, Identity
+from mailstead.mail.publication import Publication
 from mailstead.mail.verification import Verification
 
 ARRIVING_SECONDS = 5.0
@@ -36,6 +37,7 @@ class Admin:
 
     mailboxes: Mailboxes
     domains: Domains
+    publication: Publication
     identities: Identities
     verification: Verification
     inbox: Inbox
@@ -120,6 +122,15 @@ class Admin:
     async def add_domain(self, given: Arguments) -> dict[str, Any]:
         return await self.domains.add(_text(given, "name"))
 
+    async def publish_domain(self, given: Arguments) -> dict[str, Any]:
+        key = given.get("key")
+        return await self.publication.publish(
+            _text(given, "name"),
+            _text(given, "server"),
+            None if key is None else str(key),
+            exchange=given.get("replace") is True,
+        )
+
     async def list_domains(self, _given: Arguments) -> dict[str, Any]:
         return {"domains": await self.domains.listed()}
 
@@ -191,6 +202,7 @@ _COMMANDS: dict[tuple[str, str], Command] = {
     ("domain", "add"): Admin.add_domain,
     ("domain", "list"): Admin.list_domains,
     ("domain", "check"): Admin.check_domain,
+    ("domain", "publish"): Admin.publish_domain,
     ("domain", "delete"): Admin.delete_domain,
     ("identity", "verify"): Admin.verify_identity,
     ("queue", "list"): Admin.list_queue,

@@ -23,6 +23,7 @@ from mailstead.mail.message_ids import ReturnPaths
 from mailstead.mail.model import Scope
 from mailstead.mail.outside import Outside
 from mailstead.mail.ports import Clock, Wakeups, Workers
+from mailstead.mail.publication import Publication
 from mailstead.mail.reception import Reception
 from mailstead.mail.service import AMAZON, ServiceNames
 from mailstead.mail.submission import Outbound
@@ -30,6 +31,7 @@ from mailstead.mail.verification import Verification
 from mailstead.mail.zones import Zones
 from mailstead.roles.clock import SystemRandomness
 from mailstead.roles.resolver import CaptureResolver
+from mailstead.roles.updates import TcpPrimary
 from mailstead.store.sqlite import SqliteStore
 
 
@@ -57,6 +59,7 @@ class Domain:
     verification: Verification
     mailboxes: Mailboxes
     domains: Domains
+    publication: Publication
     letters: Letters
     outbound: Outbound
     deliveries: Deliveries
@@ -92,6 +95,9 @@ def compose(
     verification = Verification(identities, resolver, hostname)
     mailboxes = Mailboxes(store, clock, randomness, adapters.workers, zones, home)
     domains = Domains(zones, identities, mailboxes, resolver, names, home, capture=True)
+    publication = Publication(
+        domains, lambda server, key: TcpPrimary(server, key, clock), capture=True
+    )
     letters = Letters(identities, verification, names.own_sender, console_url)
     limits = SendingLimits(store, clock)
     outbound = Outbound(
@@ -140,6 +146,7 @@ def compose(
         verification=verification,
         mailboxes=mailboxes,
         domains=domains,
+        publication=publication,
         letters=letters,
         outbound=outbound,
         deliveries=deliveries,

@@ -131,6 +131,7 @@ def local_api(
     admin = Admin(
         domain.mailboxes,
         domain.domains,
+        domain.publication,
         domain.identities,
         domain.verification,
         domain.inbox,

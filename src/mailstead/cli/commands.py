@@ -85,19 +85,24 @@ _password_file = click.option(
 )
 
 
-def _password(path: Path | None) -> str | None:
+def _secret(path: Path | None, what: str) -> str | None:
+    """A secret from a file, or from standard input (-)."""
     if path is None:
         return None
     try:
         text = sys.stdin.read() if str(path) == "-" else path.read_text()
     except OSError as error:
-        raise CommandError(f"the password can't be read from {path}: {error.strerror}") from None
+        raise CommandError(f"the {what} can't be read from {path}: {error.strerror}") from None
     except UnicodeDecodeError:
-        raise CommandError(f"the password can't be read from {path}: it is not UTF-8") from None
-    password = text.rstrip("\r\n")
-    if not password:
-        raise CommandError("the password is empty")
-    return password
+        raise CommandError(f"the {what} can't be read from {path}: it is not UTF-8") from None
+    secret = text.rstrip("\r\n")
+    if not secret:
+        raise CommandError(f"the {what} is empty")
+    return secret
+
+
+def _password(path: Path | None) -> str | None:
+    return _secret(path, "password")
 
 
 @main.command()
@@ -218,8 +223,52 @@ def domain_add(name: str, folder: Path | None, as_json: bool) -> None:
                 f"  {printing.safe(record['name'])}. {record['ttl']} IN {record['type']} "
                 f"{printing.safe(record['value'])}"
             )
+        if answer["note"]:
+            click.echo(answer["note"], err=True)
 
     _show(answer, as_json, lines)
+
+
+@domain.command("publish")
+@click.argument("name")
+@click.option("--server", required=True, help="The zone's primary name server: HOST or HOST:PORT.")
+@click.option(
+    "--key-file",
+    type=click.Path(path_type=Path, allow_dash=True, dir_okay=False),
+    default=None,
+    help="Read the TSIG key from this file, or from standard input (-): [ALGORITHM:]NAME:SECRET, "
+    "or what tsig-keygen wrote.",
+)
+@click.option("--replace", is_flag=True, help="Put the records in place of what differs.")
+@_common
+def domain_publish(
+    name: str,
+    server: str,
+    key_file: Path | None,
+    replace: bool,
+    folder: Path | None,
+    as_json: bool,
+) -> None:
+    """Put a domain's records into its zone elsewhere, by RFC 2136 updates.
+
+    What is there is left; exit 1 where something is not as it should be in the end.
+    """
+    key = _secret(key_file, "key")
+    answer = _run(folder, "domain", "publish", name=name, server=server, key=key, replace=replace)
+
+    def lines() -> None:
+        for one in answer["records"]:
+            click.echo(f"{one['result']:9} {printing.safe(one['record'])}")
+            if one["result"] == "differs":
+                click.echo(f"          seen   {printing.safe(one['seen'])}")
+            if one["reason"]:
+                click.echo(f"          reason {printing.safe(one['reason'])}")
+            if one["result"] in ("differs", "refused"):
+                click.echo(f"          enter  {printing.safe(one['fix'])}")
+
+    _show(answer, as_json, lines)
+    if not answer["ok"]:
+        raise click.exceptions.Exit(1)
 
 
 @domain.command("list")

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from mailstead.mail import dkim
-from mailstead.mail.domain_records import Wanted, seen, wanted
+from mailstead.mail.domain_records import TTL, Wanted, seen, wanted
 from mailstead.mail.errors import Conflict, NotFound
 from mailstead.mail.identities import Identities, domain_name, is_verified
 from mailstead.mail.mailboxes import Mailboxes
@@ -18,11 +18,18 @@ from mailstead.mail.model import Dkim, HostedZone, Identity, Scope
 from mailstead.mail.ports import Resolver
 from mailstead.mail.service import ServiceNames
 from mailstead.mail.zones import Zones
-from mailstead.wire.lookup import Answer
+from mailstead.wire.domain_name import canonical_name
+from mailstead.wire.lookup import Answer, Question
 
 NOT_ASKED = (
     "nothing was asked: in capture mode no question leaves this machine, and {domain} is not "
     "hosted here. This is what would be checked"
+)
+
+
+HERE_ONLY = (
+    "in capture mode these records lead to this machine only: they are to be seen, not to be "
+    "entered at a provider"
 )
 
 
@@ -70,7 +77,14 @@ class Domains:
             "zone": zone.name,
             "identity": identity.name,
             "records": [record.shown() for record in records],
+            "note": HERE_ONLY if self.capture else "",
         }
+
+    async def needed(self, name: str) -> list[Wanted]:
+        """The records that a domain needs, wherever its zone is; makes the identity if missing."""
+        domain = domain_name(name)
+        identity = await self._identity(domain, demo=False)
+        return self._wanted(domain, identity.dkim)
 
     async def listed(self) -> list[dict[str, Any]]:
         """The zones that commands or the home account's calls made."""
@@ -105,6 +119,7 @@ class Domains:
             _check(record, answers[number] if asked else None)
             for number, record in enumerate(records)
         ]
+        checks += self._lost_exchangers(domain, {record.owner for record in records})
         if identity is None or identity.dkim.key is None:
             checks.append(_no_key(domain))
         return {
@@ -126,6 +141,34 @@ class Domains:
             )
         await self.zones.delete(zone, everything=True)
         return {"deleted": domain}
+
+    def _lost_exchangers(self, domain: str, known: set[str]) -> list[dict[str, Any]]:
+        """Mail exchangers of a zone here without an address, which Route 53 lets pass.
+
+        Only names within zones here are judged.
+        """
+        zone = self._zone(domain)
+        if zone is None:
+            return []
+        found: dict[str, dict[str, Any]] = {}
+        for record_set in self.zones.record_sets(zone):
+            values = record_set.values if record_set.type == "MX" else ()
+            for host in (canonical_name(value.split()[1]) for value in values):
+                lacking = self._lacking(host) if host and host not in known else ""
+                if lacking:
+                    found.setdefault(host, _lost_exchanger(record_set.owner, host, lacking))
+        return list(found.values())
+
+    def _lacking(self, host: str) -> str:
+        """What is wrong with a mail exchanger's name; "" for nothing that can be seen here."""
+        answers = [self.zones.answer(Question(host, kind)) for kind in ("CNAME", "A", "AAAA")]
+        alias, *addresses = answers
+        if isinstance(alias, Answer) and alias.records:
+            # RFC 2181 10.3.
+            return "an alias"
+        if any(not isinstance(one, Answer) or one.records for one in addresses):
+            return ""
+        return "no address"
 
     def _zone(self, domain: str) -> HostedZone | None:
         zones = (zone for zone in self.zones.listed(self.home) if zone.domain == domain)
@@ -149,6 +192,16 @@ def _check(record: Wanted, answer: Answer | None) -> dict[str, Any]:
         "seen": "not asked" if answer is None else seen(answer),
         "ok": answer is not None and record.good(answer),
         "fix": record.line,
+    }
+
+
+def _lost_exchanger(owner: str, host: str, lacking: str) -> dict[str, Any]:
+    return {
+        "record": f"{owner} MX names {host}",
+        "expected": "a name with an address of its own (A or AAAA)",
+        "seen": lacking,
+        "ok": False,
+        "fix": f"{host}. {TTL} IN A ADDRESS",
     }
 
 

@@ -26,6 +26,10 @@ _TOKEN = re.compile(
 )
 
 
+_CLAUSE_TOKENS = 11
+"""``key NAME { algorithm ALGORITHM ; secret SECRET ; } ;``"""
+
+
 class TsigKeyError(ValueError):
     """What is no key; the text says why, and nothing of the secret."""
 
@@ -60,14 +64,12 @@ def parse_key(text: str) -> TsigKey:
 
 def _clause(text: str) -> TsigKey:
     """``key NAME { algorithm ALGORITHM; secret SECRET; };`` and nothing else."""
-    match _tokens(text):
-        case ["key", name, "{", *statements, "}", ";"] if len(statements) == 6:
-            pairs = (statements[:3], statements[3:])
-            given = {keyword: value for keyword, value, end in pairs if end == ";"}
-            if given.keys() == {"algorithm", "secret"}:
-                return _key(given["algorithm"], name, given["secret"])
-        case _:
-            pass
+    tokens = _tokens(text)
+    if [*tokens[:1], *tokens[2:3], *tokens[-2:]] == ["key", "{", "}", ";"]:
+        statements = zip(*[iter(tokens[3:-2])] * 3, strict=False)
+        given = {keyword: value for keyword, value, end in statements if end == ";"}
+        if len(tokens) == _CLAUSE_TOKENS and given.keys() == {"algorithm", "secret"}:
+            return _key(given["algorithm"], tokens[1], given["secret"])
     raise TsigKeyError(
         'that is no key clause: it is key "NAME" { algorithm ALGORITHM; secret "SECRET"; }; '
         "and one key only"
