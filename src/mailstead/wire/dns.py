@@ -338,8 +338,8 @@ class _Reply:
             # An alias leads out of our zones, or round in circles: the asker goes on from there.
             return
         if found.outcome is Outcome.REFERRAL:
-            if rrset is not None and not self._answers:
-                self._refer(zone, rrset, found.cut)
+            if rrset is not None:
+                self._refer(zone, rrset, name, found.cut)
             return
         if rrset is not None:
             self._answers += self._records(owner, rrset)
@@ -354,9 +354,11 @@ class _Reply:
         if found.wildcard:
             self._deny(zone, found.wildcard)
 
-    def _refer(self, zone: ZoneData, servers: Rrset, cut: bytes) -> None:
-        self._flags = 0
-        owner = self._suffix(self._query.name, cut)
+    def _refer(self, zone: ZoneData, servers: Rrset, name: bytes, cut: bytes) -> None:
+        if not self._answers:
+            # RFC 1035 4.1.1: the bit is about the name asked for, and an alias there is ours.
+            self._flags = 0
+        owner = self._suffix(name, cut)
         self._authority += self._records(owner, servers)
         node = zone.nodes[cut]
         if self._secured and DS in node:

@@ -198,7 +198,7 @@ class ZoneData:
     def find(self, name: bytes, record_type: int) -> Found:
         """Look up a name that is the apex or below it."""
         cut = self._cut_above(name)
-        if cut is not None and not (cut == name and record_type in (DS, NSEC)):
+        if cut is not None and not (cut == name and record_type == DS):
             return Found(Outcome.REFERRAL, self.nodes[cut][NS], self, cut)
         node = self.nodes.get(name)
         wildcard = b""
@@ -208,9 +208,9 @@ class ZoneData:
         if node is None:
             return Found(Outcome.NXDOMAIN, zone=self, wildcard=wildcard)
         found = node.get(record_type)
-        if found is not None and not (wildcard and record_type == NSEC):
+        if found is not None:
             return Found(Outcome.FOUND, found, self, wildcard=wildcard)
-        if CNAME in node and record_type not in (ANY, NSEC):
+        if CNAME in node and record_type != ANY:
             return Found(Outcome.ALIAS, node[CNAME], self, wildcard=wildcard)
         if record_type == ANY and node:
             # RFC 8482 4.1: one of the record sets, so that nobody amplifies with the answer.
