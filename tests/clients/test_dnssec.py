@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from support.hosting import put, sign
+from support.hosting import put, sign, zone_id
 from support.running import Mailstead
 
 DOMAIN = "signed.example"
@@ -54,3 +54,15 @@ def test_delv_believes_what_is_there_and_what_is_not(
     assert run.returncode == 0, run.stderr
     assert says in run.stdout + run.stderr
     assert "unsigned" not in run.stdout
+
+
+def test_a_zone_is_signed_by_a_command(server: Mailstead) -> None:
+    run = server.command("domain", "add", "quick.example", "--dnssec")
+    assert run.returncode == 0
+    [ds] = [line.strip() for line in run.stdout.splitlines() if " IN DS " in line]
+    assert ds.startswith("quick.example. 3600 IN DS ")
+    dnssec = server.boto3("route53").get_dnssec(
+        HostedZoneId=zone_id(server.boto3("route53"), "quick.example")
+    )
+    assert dnssec["Status"] == {"ServeSignature": "SIGNING"}
+    assert ds.endswith(dnssec["KeySigningKeys"][0]["DSRecord"])

@@ -298,3 +298,18 @@ def test_records_of_capture_mode_are_said_to_lead_nowhere_else(
         assert "lead to this machine only" in (await domains.add("example.test"))["note"]
 
     play(scene)
+
+
+def test_a_signed_domain(play: Callable[[Scene], None]) -> None:
+    async def scene(domains: Domains) -> None:
+        added = await domains.add("example.test", dnssec=True)
+        assert "ds" not in await domains.add("other.test")
+        zone = domains.zones.zone_of("example.test")
+        assert zone is not None
+        assert zone.signing.enabled
+        assert [key.active for key in zone.signing.keys] == [True]
+        assert (added["ds"]["name"], added["ds"]["type"]) == ("example.test", "DS")
+        assert added["ds"]["value"].split()[1:3] == ["13", "2"]
+        assert (await domains.check("example.test"))["ok"]
+
+    play(scene)

@@ -120,7 +120,7 @@ class Admin:
         return {"deleted": address}
 
     async def add_domain(self, given: Arguments) -> dict[str, Any]:
-        return await self.domains.add(_text(given, "name"))
+        return await self.domains.add(_text(given, "name"), dnssec=given.get("dnssec") is True)
 
     async def publish_domain(self, given: Arguments) -> dict[str, Any]:
         key = given.get("key")

@@ -14,10 +14,8 @@ from mailstead.api.route53 import change_out, named_zone, zone_arn
 from mailstead.mail.errors import Invalid
 from mailstead.mail.model import HostedZone, KeySigningKey
 from mailstead.mail.zone_keys import ZoneKeys
-from mailstead.mail.zone_signing import NewKey, entry_key
-from mailstead.wire.dnssec import ALGORITHM, DIGEST, ds
-from mailstead.wire.domain_name import name_to_wire
-from mailstead.wire.rdata import to_text
+from mailstead.mail.zone_signing import NewKey, delegation, entry_key
+from mailstead.wire.dnssec import ALGORITHM, DIGEST
 
 Params = dict[str, Any]
 
@@ -28,7 +26,7 @@ ALGORITHM_NAME, DIGEST_NAME = "ECDSAP256SHA256", "SHA-256"
 def _key_out(zone: HostedZone, key: KeySigningKey) -> Params:
     public = entry_key(key)
     shown = b64encode(public.public).decode()
-    ds_record = to_text("DS", ds(name_to_wire(zone.domain), public))
+    ds_record = delegation(zone, key)
     return {
         "Name": key.name,
         "KmsArn": key.kms_arn,

@@ -211,22 +211,31 @@ def domain() -> None:
 
 @domain.command("add")
 @click.argument("name")
+@click.option("--dnssec", is_flag=True, help="Sign the zone, and print its DS record.")
 @_common
-def domain_add(name: str, folder: Path | None, as_json: bool) -> None:
+def domain_add(name: str, dnssec: bool, folder: Path | None, as_json: bool) -> None:
     """Host a domain: its zone, its mail records, and its identity for sending."""
-    answer = _run(folder, "domain", "add", name=name)
+    answer = _run(folder, "domain", "add", name=name, dnssec=dnssec)
 
     def lines() -> None:
         click.echo(f"{printing.safe(answer['name'])} is hosted here. At an outside provider enter:")
         for record in answer["records"]:
-            click.echo(
-                f"  {printing.safe(record['name'])}. {record['ttl']} IN {record['type']} "
-                f"{printing.safe(record['value'])}"
-            )
+            click.echo(f"  {_record(record)}")
+        if dnssec:
+            click.echo("It is signed. At the registrar, for the parent zone, enter:")
+            click.echo(f"  {_record(answer['ds'])}")
         if answer["note"]:
             click.echo(answer["note"], err=True)
 
     _show(answer, as_json, lines)
+
+
+def _record(record: dict[str, Any]) -> str:
+    """A record as a line of a zone file."""
+    return (
+        f"{printing.safe(record['name'])}. {record['ttl']} IN {record['type']} "
+        f"{printing.safe(record['value'])}"
+    )
 
 
 @domain.command("publish")

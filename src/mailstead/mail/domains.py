@@ -17,6 +17,8 @@ from mailstead.mail.mailboxes import Mailboxes
 from mailstead.mail.model import Dkim, HostedZone, Identity, Scope
 from mailstead.mail.ports import Resolver
 from mailstead.mail.service import ServiceNames
+from mailstead.mail.zone_keys import ZoneKeys
+from mailstead.mail.zone_signing import NewKey, delegation
 from mailstead.mail.zones import Zones
 from mailstead.wire.domain_name import canonical_name
 from mailstead.wire.lookup import Answer, Question
@@ -27,6 +29,9 @@ NOT_ASKED = (
 )
 
 
+KEY_NAME = "mailstead"
+"""The key-signing key that a command makes."""
+DS_TTL = 3600
 HERE_ONLY = (
     "in capture mode these records lead to this machine only: they are to be seen, not to be "
     "entered at a provider"
@@ -47,11 +52,12 @@ class Domains:
     capture: bool
     """Whether nothing leaves this machine."""
 
-    async def add(self, name: str, *, demo: bool = False) -> dict[str, Any]:
+    async def add(self, name: str, *, dnssec: bool = False, demo: bool = False) -> dict[str, Any]:
         """Host a domain: its zone with all records, and its identity, adopted where it exists.
 
-        The answer's ``records`` are what to enter at an outside provider. Conflict
-        where the zone exists.
+        The answer's ``records`` are what to enter at an outside provider. With
+        ``dnssec`` the zone is signed, and ``ds`` is what the parent zone needs.
+        Conflict where the zone exists.
         """
         domain = domain_name(name)
         if self._zone(domain) is not None:
@@ -72,13 +78,25 @@ class Domains:
             records=[record.create() for record in records],
             demo=demo,
         )
-        return {
+        answer = {
             "name": domain,
             "zone": zone.name,
             "identity": identity.name,
             "records": [record.shown() for record in records],
             "note": HERE_ONLY if self.capture else "",
         }
+        return {**answer, "ds": await self._signed(zone)} if dnssec else answer
+
+    async def _signed(self, zone: HostedZone) -> dict[str, Any]:
+        """Have a zone signed; the record that its parent zone needs."""
+        parts = self.identities
+        keys = ZoneKeys(self.zones, parts.randomness, parts.clock)
+        # The API asks for the name of a KMS key, which is recorded only.
+        kms = f"arn:aws:kms:{self.home.region}:{self.home.account}:key/{KEY_NAME}"
+        zone = await keys.create(zone, NewKey(KEY_NAME, KEY_NAME, kms, active=True))
+        await keys.enable(zone)
+        value = delegation(zone, zone.signing.keys[0])
+        return {"name": zone.domain, "ttl": DS_TTL, "type": "DS", "value": value}
 
     async def needed(self, name: str) -> list[Wanted]:
         """The records that a domain needs, wherever its zone is; makes the identity if missing."""

@@ -15,7 +15,9 @@ from typing import NamedTuple
 
 from mailstead.mail.errors import Conflict, Invalid, Limit, NotFound
 from mailstead.mail.model import HostedZone, KeySigningKey, Secret, ZoneSigning
-from mailstead.wire.dnssec import Signing, ZoneKey, zone_key
+from mailstead.wire.dnssec import Signing, ZoneKey, ds, zone_key
+from mailstead.wire.domain_name import name_to_wire
+from mailstead.wire.rdata import to_text
 
 DAY = 86_400
 PERIOD = 7 * DAY
@@ -61,6 +63,11 @@ def signing(state: ZoneSigning, number: int) -> Signing | None:
 def entry_key(key: KeySigningKey) -> ZoneKey:
     """A key-signing key on the wire."""
     return zone_key(key.private, entry_point=True)
+
+
+def delegation(zone: HostedZone, key: KeySigningKey) -> str:
+    """The DS record's value by which the parent zone points to a key."""
+    return to_text("DS", ds(name_to_wire(zone.domain), entry_key(key)))
 
 
 def with_key(state: ZoneSigning, asked: NewKey, private: bytes, now: int) -> ZoneSigning:
