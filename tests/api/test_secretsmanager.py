@@ -133,16 +133,18 @@ def test_dynamic_references(vault: Any) -> None:
     client = vault.client("secretsmanager")
     arn = client.create_secret(Name="s", SecretString='{"user": "u", "port": 25}')["ARN"]
     secrets = vault.gateway._ports.secrets
+    told: list[Any] = []
     for reference, wanted in (
         ("s:SecretString:user", "u"),
         ("s:SecretString:port:AWSCURRENT", "25"),
         (f"{arn}:SecretString:user::", "u"),
         ("s", '{"user": "u", "port": 25}'),
     ):
-        assert vault.run(secrets.resolved(vault.scope, reference)) == wanted
+        assert vault.run(secrets.resolved(vault.scope, reference, told.append)) == wanted
     for reference in ("none", "s:SecretString:nothing", "s:SecretBinary", "s:SecretString::OTHER"):
         with pytest.raises(TemplateError):
-            vault.run(secrets.resolved(vault.scope, reference))
+            vault.run(secrets.resolved(vault.scope, reference, told.append))
+    assert {one.arn for one in told} == {arn}
 
 
 def test_who_may_not_is_told_nothing(vault: Any) -> None:

@@ -221,11 +221,19 @@ def test_dynamic_references(ssm_door: Any) -> None:
     client.put_parameter(Name="/a", Value="2", Overwrite=True)
     client.put_parameter(Name="/s", Value="3", Type="SecureString")
 
+    told: list[tuple[str, str]] = []
+
     def resolved(reference: str, *, secure: bool = False) -> str:
-        parameters = ssm_door.ports.parameters
-        return ssm_door.run(parameters.resolved(ssm_door.scope, reference, secure=secure))
+        parameters, scope = ssm_door.ports.parameters, ssm_door.scope
+
+        def may(action: str, arn: str) -> None:
+            told.append((action, arn))
+
+        return ssm_door.run(parameters.resolved(scope, reference, may, secure=secure))
 
     assert [resolved("/a"), resolved("/a:1"), resolved("/s", secure=True)] == ["2", "1", "3"]
+    arn = f"arn:aws:ssm:us-east-1:{ssm_door.scope.account}:parameter"
+    assert told == [("ssm:GetParameters", f"{arn}/{name}") for name in ("a", "a", "s")]
     for reference, secure in (("/none", False), ("/a:9", False), ("/s", False), ("/a", True)):
         with pytest.raises(TemplateError):
             resolved(reference, secure=secure)

@@ -129,7 +129,7 @@ class StackWorld:
         async def parameters(_scope: Scope) -> dict[str, str]:
             return self.ssm
 
-        async def secret(_scope: Scope, name: str) -> str:
+        async def secret(_at: Context, name: str) -> str:
             return self.secrets[name]
 
         surroundings = Surroundings(

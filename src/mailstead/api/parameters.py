@@ -7,7 +7,7 @@ nothing. Source: AWS Systems Manager API Reference, Parameter Store.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import ClassVar
 
@@ -166,11 +166,17 @@ class Parameters:
             if one.newest.kind != "SecureString"
         }
 
-    async def resolved(self, scope: Scope, reference: str, *, secure: bool) -> str:
-        """What ``{{resolve:ssm:NAME:VERSION}}`` stands for. TemplateError for nothing."""
+    async def resolved(
+        self, scope: Scope, reference: str, may: Callable[[str, str], None], *, secure: bool
+    ) -> str:
+        """What ``{{resolve:ssm:NAME:VERSION}}`` stands for. TemplateError for nothing.
+
+        ``may`` is told the action and ARN, and raises Refused.
+        """
         name, colon, version = reference.rpartition(":")
         if not (colon and version.isdecimal()):
             name, version = reference, ""
+        may("ssm:GetParameters", arn_of(scope, name))
         found = await self.get(scope, name)
         value = version_of(found, version) if found is not None else None
         if value is None:
@@ -179,6 +185,12 @@ class Parameters:
             words = "ssm-secure" if not secure else "ssm"
             raise TemplateError(f"Parameter {name} is of another kind: use {words}")
         return value.value.decode()
+
+
+def arn_of(scope: Scope, name: str) -> str:
+    """The ARN of a parameter that may not be there, by its name with or without version."""
+    start = f"arn:aws:ssm:{scope.region}:{scope.account}:parameter/"
+    return start + plain(scope, name).partition(":")[0].lstrip("/")
 
 
 def plain(scope: Scope, name: str) -> str:

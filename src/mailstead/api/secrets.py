@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import re
 import string
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, ClassVar, cast
 
@@ -261,10 +261,10 @@ class Secrets:
         every = await self.store.select(Secret, scope)
         return [one for one in every if not one.gone_at or one.gone_at > now]
 
-    async def resolved(self, scope: Scope, reference: str) -> str:
+    async def resolved(self, scope: Scope, reference: str, may: Callable[[Secret], None]) -> str:
         """What ``{{resolve:secretsmanager:ID:SecretString:KEY:STAGE:VERSION}}`` stands for.
 
-        TemplateError for nothing.
+        TemplateError for nothing. ``may`` raises Refused.
         """
         named, rest = _split(reference)
         kind, key, stage, version_id = (*rest, "", "", "", "")[:4]
@@ -272,6 +272,8 @@ class Secrets:
             raise TemplateError(f"{kind} is no part of a secret: use SecretString")
         found = await self.find(scope, named)
         version = None
+        if found is not None:
+            may(found)
         if found is not None and not found.deleted_at:
             version = version_of(found, version_id, stage)
         if version is None or version.binary:

@@ -6,7 +6,14 @@ from collections.abc import Iterable
 from typing import Any
 
 from mailstead.api.operation import Call, operation
-from mailstead.api.parameters import Parameter, Parameters, Put, Value, plain, version_of
+from mailstead.api.parameters import (
+    Parameter,
+    Parameters,
+    Put,
+    Value,
+    arn_of,
+    version_of,
+)
 from mailstead.mail.errors import Invalid, NotFound
 
 Params = dict[str, Any]
@@ -22,8 +29,7 @@ def parameters(call: Call) -> Parameters:
 def arns(call: Call, p: Params) -> list[str]:
     """The parameters that IAM is asked about."""
     names = p.get("Names") or [p.get("Name") or p.get("ResourceId") or p.get("Path") or "*"]
-    start = f"arn:aws:ssm:{call.scope.region}:{call.scope.account}:parameter/"
-    return [start + plain(call.scope, str(name)).partition(":")[0].lstrip("/") for name in names]
+    return [arn_of(call.scope, str(name)) for name in names]
 
 
 def shown(parameter: Parameter, value: Value, *, decrypted: bool) -> Params:

@@ -10,6 +10,7 @@ from mailstead.api.buckets import Buckets
 from mailstead.api.cloudformation.assembly import Surroundings, assemble
 from mailstead.api.cloudformation.engine import Engine
 from mailstead.api.cloudformation.resources import (
+    Context,
     Registry,
     dnssec,
     iam,
@@ -23,7 +24,7 @@ from mailstead.api.cloudformation.resources import (
 )
 from mailstead.api.operation import Ports
 from mailstead.api.parameters import Parameters
-from mailstead.api.secrets import Secrets
+from mailstead.api.secrets import Secret, Secrets
 from mailstead.app.domain import Domain
 from mailstead.config import Config
 from mailstead.mail.access import Principal
@@ -68,8 +69,16 @@ def compose(
     parameters = Parameters(adapters.store, adapters.clock)
     hidden = Secrets(adapters.store, adapters.clock, adapters.randomness)
 
-    def plain(*, secure: bool) -> Callable[[Scope, str], Awaitable[str]]:
-        return lambda scope, reference: parameters.resolved(scope, reference, secure=secure)
+    def plain(*, secure: bool) -> Callable[[Context, str], Awaitable[str]]:
+        return lambda at, reference: parameters.resolved(
+            at.scope, reference, at.authorise, secure=secure
+        )
+
+    async def secret(at: Context, reference: str) -> str:
+        def may(found: Secret) -> None:
+            at.authorise("secretsmanager:GetSecretValue", found.arn, None, found.policies)
+
+        return await hidden.resolved(at.scope, reference, may)
 
     async def principal(scope: Scope, arn: str) -> Principal | None:
         return await domain.credentials.principal(arn)
@@ -90,7 +99,7 @@ def compose(
             {
                 "ssm": plain(secure=False),
                 "ssm-secure": plain(secure=True),
-                "secretsmanager": hidden.resolved,
+                "secretsmanager": secret,
             },
         ),
     )

@@ -190,7 +190,7 @@ class Actions:
                 return Made(record.physical_id)
             await self._check_owner(stack, record)
             context = await self.context(stack, record.logical_id)
-            given = await self.resolve(stack.scope, opened(record.properties))
+            given = await self.resolve(context, opened(record.properties))
             check_values(kind.schema, given)
             at = replace(context, resuming=resuming, importing=record.adopted)
             return await kind.create(at, record.physical_id, given)
@@ -220,9 +220,9 @@ class Actions:
             kind = self._kind(record)
             assert record.before is not None
             context = await self.context(stack, record.logical_id)
-            given = await self.resolve(stack.scope, opened(record.properties))
+            given = await self.resolve(context, opened(record.properties))
             check_values(kind.schema, given)
-            old = await self._resolved_if_possible(stack, record.before.properties)
+            old = await self._resolved_if_possible(context, record.before.properties)
             at = replace(context, resuming=resuming)
             return await kind.update(at, record.physical_id, old, given)
 
@@ -347,20 +347,20 @@ class Actions:
     async def _set_back(self, stack: Stack, record: StackResource, before: Before) -> Made:
         kind = self._kind(record)
         context = await self.context(stack, record.logical_id)
-        old = await self._resolved_if_possible(stack, record.properties)
-        given = await self.resolve(stack.scope, opened(before.properties))
+        old = await self._resolved_if_possible(context, record.properties)
+        given = await self.resolve(context, opened(before.properties))
         undoing = record.status.removeprefix("UPDATE_")
         at = replace(context, resuming=True, undoing=undoing)
         return await kind.update(at, record.physical_id, old, given)
 
-    async def _resolved_if_possible(self, stack: Stack, properties: Secret) -> Any:
+    async def _resolved_if_possible(self, at: Context, properties: Secret) -> Any:
         """Properties that go, with dynamic references as they are now: so what stays is the same.
 
         What a reference named may be gone by now, which is no reason to keep it.
         """
         old = opened(properties)
         try:
-            return await self.resolve(stack.scope, old)
+            return await self.resolve(at, old)
         except (DomainError, TemplateError):
             return old
 

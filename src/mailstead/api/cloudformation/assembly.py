@@ -15,7 +15,7 @@ from mailstead.api.cloudformation.resources import Context, Registry
 from mailstead.api.cloudformation.service import Stacks
 from mailstead.api.errors import DENIED
 from mailstead.api.operation import Ports
-from mailstead.mail.access import Principal, Request, decide, refusal
+from mailstead.mail.access import Policy, Principal, Request, decide, refusal
 from mailstead.mail.errors import Refused
 from mailstead.mail.model import Scope
 from mailstead.mail.ports import Clock, Randomness, Store, Wakeups
@@ -47,12 +47,16 @@ def assemble(registry: Registry, given: Surroundings) -> tuple[Stacks, Engine]:
         principal = await given.principal(stack.scope, arn)
 
         def authorise(
-            action: str, resource: str, keys: Mapping[str, Sequence[str]] | None = None, /
+            action: str,
+            resource: str,
+            keys: Mapping[str, Sequence[str]] | None = None,
+            policies: Sequence[Policy] = (),
+            /,
         ) -> None:
             if principal is None:
                 raise Refused(f"{arn} does not exist any more", resource="role", reason=DENIED)
             context = {name.lower(): tuple(values) for name, values in (keys or {}).items()}
-            decision = decide(principal, Request(action, (resource,), dict(context)))
+            decision = decide(principal, Request(action, (resource,), dict(context)), policies)
             if not decision.allowed:
                 raise Refused(refusal(principal, decision), resource="action", reason=DENIED)
 

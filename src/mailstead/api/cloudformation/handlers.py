@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from typing import Any, cast
 
 from mailstead.api.cloudformation.answers import (
@@ -13,13 +14,15 @@ from mailstead.api.cloudformation.answers import (
     summary_shown,
 )
 from mailstead.api.cloudformation.model import Stack, Wanted, sealed
+from mailstead.api.cloudformation.plan import stored_parameters
 from mailstead.api.cloudformation.service import BRACKETED, Caller, Stacks
 from mailstead.api.cloudformation.settling import settle
 from mailstead.api.cloudformation.stack_policies import parse_stack_policy
 from mailstead.api.cloudformation.summaries import summary_of
 from mailstead.api.operation import Call, operation
+from mailstead.api.parameters import arn_of
 from mailstead.mail.errors import Invalid
-from mailstead.wire.template import Template, parse_template
+from mailstead.wire.template import Template, TemplateError, parse_template
 
 Params = dict[str, Any]
 PAGE = 100
@@ -56,8 +59,10 @@ async def wanted_of(call: Call, p: Params, stack: Stack | None) -> Wanted:
         elif "ParameterValue" in one:
             parameters[key] = one["ParameterValue"]
     tags = p.get("Tags")
+    template = await template_of(call, p, stack)
+    _authorise_parameters(call, template, parameters)
     return Wanted(
-        template=await template_of(call, p, stack),
+        template=template,
         parameters=sealed(parameters),
         tags={one["Key"]: one["Value"] for one in tags or []}
         if tags is not None or stack is None
@@ -65,6 +70,17 @@ async def wanted_of(call: Call, p: Params, stack: Stack | None) -> Wanted:
         capabilities=tuple(p.get("Capabilities", [])),
         role_arn=await role_of(call, p),
     )
+
+
+def _authorise_parameters(call: Call, text: str, given: Mapping[str, str]) -> None:
+    """Refused for who may not read the parameters of SSM that a template's parameters name."""
+    try:
+        template = parse_template(text)
+    except TemplateError:
+        # Refused for its form, where that is looked at.
+        return
+    for name in stored_parameters(template, given):
+        call.authorise("ssm:GetParameters", [arn_of(call.scope, name)])
 
 
 async def role_of(call: Call, p: Params) -> str:

@@ -118,6 +118,15 @@ def parameter_values(
     }
 
 
+def stored_parameters(template: Template, given: Mapping[str, str]) -> list[str]:
+    """The names of parameters of SSM whose values a template's parameters take."""
+    return [
+        str(given.get(name, declared.get("Default", "")))
+        for name, declared in template.parameters.items()
+        if str(declared.get("Type", "")).startswith(_SSM)
+    ]
+
+
 def _parameter(name: str, declared: Mapping[str, Any], value: Any, ssm: Mapping[str, str]) -> Any:
     kind = str(declared.get("Type", "String"))
     text = ",".join(map(str, cast("list[Any]", value))) if isinstance(value, list) else str(value)

@@ -14,6 +14,7 @@ from types import ModuleType
 from typing import Any, ClassVar, Protocol, cast
 
 from mailstead.api.operation import Ports
+from mailstead.mail.access import Policy
 from mailstead.mail.errors import DomainError, Invalid
 from mailstead.mail.model import Scope
 
@@ -59,9 +60,17 @@ class Authorise(Protocol):
     """Asks IAM."""
 
     def __call__(
-        self, action: str, resource: str, keys: Mapping[str, Sequence[str]] | None = None, /
+        self,
+        action: str,
+        resource: str,
+        keys: Mapping[str, Sequence[str]] | None = None,
+        policies: Sequence[Policy] = (),
+        /,
     ) -> None:
-        """Refused unless it may be done to the resource, under those condition keys."""
+        """Refused unless it may be done to the resource, under those condition keys.
+
+        ``policies`` are the resource's own.
+        """
         ...
 
 
