@@ -15,6 +15,7 @@ from mailstead.api.cloudformation import graph
 from mailstead.api.cloudformation.forms import check_forms
 from mailstead.api.cloudformation.intrinsics import Attributes, Evaluator
 from mailstead.api.cloudformation.resources import Registry, Schema
+from mailstead.api.cloudformation.stack_tags import with_stack_tags
 from mailstead.mail.model import Scope
 from mailstead.wire.patterns import matches_whole
 from mailstead.wire.template import Template, TemplateError, parse_template
@@ -61,14 +62,15 @@ def make_plan(
     identity: tuple[Scope, str, str],
     registry: Registry,
     known: tuple[Mapping[str, str], Mapping[str, str]],
+    tags: Mapping[str, str] | None = None,
 ) -> Plan:
-    """Plan a template; ``identity`` is (scope, stack name, stack id).
+    """Plan a template; ``identity`` is (scope, stack name, stack id), ``tags`` the stack's.
 
     ``known`` holds the exports by name, and SSM parameters by name. TemplateError
     says what is wrong.
     """
     exports, ssm = known
-    template = parse_template(text)
+    template = with_stack_tags(parse_template(text), registry, tags or {})
     if template.transforms:
         raise TemplateError(f"Transforms are not served: [{', '.join(template.transforms)}]")
     check_forms([one.properties for one in template.resources.values()])

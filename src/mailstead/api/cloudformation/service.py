@@ -362,6 +362,7 @@ class Stacks:
             (stack.scope, stack.stack_name, stack.arn),
             self.registry,
             (exports, await self.ssm(stack.scope)),
+            wanted.tags,
         )
 
     async def target_plan(self, stack: Stack) -> Plan:
