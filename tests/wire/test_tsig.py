@@ -3,6 +3,7 @@
 import dns.message
 import dns.name
 import dns.rcode
+import dns.rrset
 import dns.tsig
 import pytest
 from hypothesis import given
@@ -116,6 +117,17 @@ def test_a_shortened_signature() -> None:
     assert isinstance(found, Rejected)
     assert found.rcode == FORMERR
     assert found.finish(PLAIN, NOW) == PLAIN
+
+
+def test_a_reply_with_records_and_compressed_names() -> None:
+    query = dns.message.from_wire(PLAIN)
+    reply = dns.message.make_response(query)
+    soa = "ns1.example.test. hostmaster.example.test. 1 7200 900 1209600 60"
+    reply.answer.append(dns.rrset.from_text("example.test.", 60, "IN", "SOA", soa))
+    sent, mac = sign(PLAIN, KEY, NOW)
+    found = verify(sent, KEYS, NOW)
+    assert isinstance(found, Verified)
+    assert check(found.signer().sign(reply.to_wire(), NOW), KEY, mac, NOW) == reply.to_wire()
 
 
 def test_replies_that_are_not_believed() -> None:

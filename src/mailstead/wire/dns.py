@@ -338,8 +338,8 @@ class _Reply:
             # An alias leads out of our zones, or round in circles: the asker goes on from there.
             return
         if found.outcome is Outcome.REFERRAL:
-            if rrset is not None:
-                self._refer(zone, rrset, name, found.cut)
+            assert rrset is not None
+            self._refer(zone, rrset, name, found.cut)
             return
         if rrset is not None:
             self._answers += self._records(owner, rrset)
