@@ -15,6 +15,7 @@ from mailstead.mail.response_rates import ResponseRates
 from mailstead.mail.service import ServiceNames
 from mailstead.mail.zones import Zones
 from mailstead.roles.clock import LocalWakeups, SystemClock
+from mailstead.roles.crowd import Crowd
 from mailstead.roles.resolver import CaptureResolver
 from mailstead.wire.dns import Query, truncated
 from mailstead.wire.lookup import FAILED, NXDOMAIN, Answer, Question, Status
@@ -154,6 +155,19 @@ def test_who_is_silent_or_talks_nonsense_is_left(answering: Play) -> None:
             writer.close()
 
     answering(scene, idle_seconds=0.05)
+
+
+def test_one_network_does_not_take_all_connections(answering: Play) -> None:
+    async def scene(stage: Stage) -> None:
+        reader, writer = await asyncio.open_connection(HOST, stage.port)
+        assert (await stage.ask("mx.example.test", "A")).answer
+        refused, other = await asyncio.open_connection(HOST, stage.port)
+        assert await refused.read() == b""
+        other.close()
+        writer.close()
+        assert await reader.read() == b""
+
+    answering(scene, crowd=Crowd(lambda _: False).apart(total=10, each=1))
 
 
 def test_too_many_connections(answering: Play) -> None:

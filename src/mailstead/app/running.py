@@ -11,7 +11,7 @@ from mailstead.app.doors import trusted_networks
 from mailstead.config import Config
 from mailstead.mail.response_rates import ResponseRates
 from mailstead.roles.crowd import Crowd
-from mailstead.roles.dns import DnsServer
+from mailstead.roles.dns import CONNECTIONS, CONNECTIONS_EACH, DnsServer
 from mailstead.roles.httpd import HttpListener
 from mailstead.roles.net import Listener
 from mailstead.roles.secondaries import Secondaries
@@ -65,6 +65,7 @@ class Running:
             adapters.store,
             adapters.wakeups,
             rates=ResponseRates(config.dns.responses_per_second, trusted_networks(config)),
+            crowd=self._crowd.apart(total=CONNECTIONS, each=CONNECTIONS_EACH),
             transfers=Transfers(domain.zones, adapters.clock, servers, keys),
         )
         await server.start(udp, tcp, self._group)

@@ -31,6 +31,10 @@ class Crowd:
         self._each = each
         self._counts: Counter[str] = Counter()
 
+    def apart(self, *, total: int, each: int) -> Crowd:
+        """Another count of other connections, with the same clients left out."""
+        return Crowd(self._exempt, total=total, each=each)
+
     def enter(self, address: str) -> bool:
         """Whether one more may come from there; each that may must `leave`."""
         if self._exempt(address):

@@ -16,6 +16,7 @@ from mailstead.mail.reception import is_loopback
 from mailstead.mail.response_rates import ResponseRates, Verdict
 from mailstead.mail.service import ServiceNames
 from mailstead.mail.zones import Zones
+from mailstead.roles.crowd import Crowd
 from mailstead.roles.net import Connection, Listener
 from mailstead.roles.sockets import Binding
 from mailstead.roles.transfers import Transfers
@@ -36,6 +37,8 @@ IDLE_SECONDS = 10.0
 """A TCP connection without a query for so long is closed (RFC 7766 6.2.3)."""
 CONNECTIONS = 500
 """TCP connections at one time; further ones are closed at once."""
+CONNECTIONS_EACH = 20
+"""Of one address or IPv6 /64; three times as many of an IPv4 /24 (RFC 7766 6.2.2)."""
 POLL_SECONDS = 60.0
 
 Address = tuple[Any, ...]
@@ -54,13 +57,15 @@ class DnsServer:
         *,
         rates: ResponseRates | None = None,
         transfers: Transfers | None = None,
+        crowd: Crowd | None = None,
         idle_seconds: float = IDLE_SECONDS,
         connections: int = CONNECTIONS,
     ) -> None:
         """``names`` None: the service's names are not answered here.
 
         ``rates`` limits what is sent over UDP; None: nothing does. ``transfers``
-        answers other name servers; None: their questions are refused.
+        answers other name servers; None: their questions are refused. ``crowd``
+        counts TCP clients by network.
         """
         self._zones = zones
         self._names = names
@@ -68,6 +73,7 @@ class DnsServer:
         self._wakeups = wakeups
         self._rates = rates if rates is not None else ResponseRates(0)
         self._transfers = transfers
+        self._crowd = crowd
         self._idle_seconds = idle_seconds
         self._connections = connections
         self._transports: list[asyncio.DatagramTransport] = []
@@ -84,7 +90,7 @@ class DnsServer:
                 lambda: _Datagrams(self, group.create_task), sock=one
             )
             self._transports.append(transport)
-        self._listener = Listener(tcp, self.serve, group)
+        self._listener = Listener(tcp, self.serve, group, crowd=self._crowd)
         await self._listener.start()
         self._task = group.create_task(self._compile())
 
