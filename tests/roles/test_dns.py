@@ -4,12 +4,15 @@ import asyncio
 import logging
 import socket
 
+import dns.edns
 import dns.flags
 import dns.message
+import dns.query
 import dns.rcode
 import dns.rdatatype
 import pytest
 
+from mailstead.mail.dns_cookies import DnsCookies
 from mailstead.mail.record_changes import RecordChange
 from mailstead.mail.response_rates import ResponseRates
 from mailstead.mail.service import ServiceNames
@@ -20,6 +23,8 @@ from mailstead.roles.resolver import CaptureResolver
 from mailstead.wire.dns import Query, truncated
 from mailstead.wire.lookup import FAILED, NXDOMAIN, Answer, Question, Status
 from support.nameserver import HOST, KEY, Play, Stage
+
+COOKIES = DnsCookies(b"secret", SystemClock())
 
 
 @pytest.mark.parametrize("stream", [False, True])
@@ -100,12 +105,39 @@ def test_a_change_is_answered_at_once(answering: Play) -> None:
 def test_the_rate_of_a_network(answering: Play) -> None:
     async def scene(stage: Stage) -> None:
         reply = (await stage.ask("mx.example.test", "A")).to_wire()
+        plain = dns.message.make_query("mx.example.test", "A").to_wire()
         for _ in range(3):
-            assert stage.server.within_rate(reply, HOST) == reply
-        found = [stage.server.within_rate(reply, "192.0.2.1") for _ in range(3)]
+            assert stage.server.within_rate(reply, HOST, plain) == reply
+        found = [stage.server.within_rate(reply, "192.0.2.1", plain) for _ in range(3)]
         assert found == [reply, None, truncated(reply)]
+        # Who shows a cookie that it got at its address is who it says it is.
+        mine = COOKIES.answer("192.0.2.1", b"8 octets")
+        query = dns.message.make_query("mx.example.test", "A", options=[cookie(mine)])
+        for client, sent in (("192.0.2.1", reply), ("192.0.2.2", truncated(reply))):
+            stage.server.within_rate(reply, client, plain)
+            assert stage.server.within_rate(reply, client, query.to_wire()) == sent
 
-    answering(scene, rates=ResponseRates(1))
+    answering(scene, rates=ResponseRates(1), cookies=COOKIES)
+
+
+def cookie(data: bytes) -> dns.edns.Option:
+    return dns.edns.GenericOption(dns.edns.OptionType.COOKIE, data)
+
+
+@pytest.mark.parametrize("stream", [False, True])
+def test_a_cookie_is_answered(answering: Play, stream: bool) -> None:
+    async def scene(stage: Stage) -> None:
+        for name, kind in (("mx.example.test", "A"), ("token.dkim.amazonses.com", "TXT")):
+            query = dns.message.make_query(name, kind, options=[cookie(b"8 octets")])
+            send = dns.query.tcp if stream else dns.query.udp
+            reply = await asyncio.to_thread(send, query, HOST, timeout=5, port=stage.port)
+            [given] = reply.options
+            data = given.to_wire()
+            assert data[:8] == b"8 octets"
+            assert COOKIES.is_ours(HOST, data)
+            assert reply.answer
+
+    answering(scene, cookies=COOKIES)
 
 
 def test_both_families(answering: Play) -> None:

@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mailstead.wire.dns import Frames, Query, answer, frame, refusal, response
+from mailstead.wire.dns import Frames, Query, answer, cookie_in, frame, refusal, response
 from mailstead.wire.lookup import NODATA, NXDOMAIN, Answer, Question, Status
 from mailstead.wire.zone_data import Entry, ZoneData, ZoneSet
 
@@ -281,6 +281,59 @@ def test_what_is_in_no_zone_of_ours() -> None:
 def test_transfers_are_for_others_to_answer(record_type: str) -> None:
     packet = dns.message.make_query("example.test", record_type).to_wire()
     assert isinstance(answer(ZONES, packet, stream=True), Query)
+
+
+class Echo:
+    """Cookies whose second half is the client's address."""
+
+    def answer(self, client: str, sent: bytes) -> bytes:
+        return sent[:8] + client.encode()
+
+
+def with_cookie(data: bytes, *more: dns.edns.Option, **options: object) -> bytes:
+    given = [*more, dns.edns.GenericOption(dns.edns.OptionType.COOKIE, data)]
+    query = dns.message.make_query("mx.example.test", "A", options=given, **options)  # type: ignore[arg-type] - by name
+    return query.to_wire()
+
+
+@pytest.mark.parametrize("data", [b"8 octets", b"8 octets" * 2, b"8 octets" * 5])
+def test_a_cookie_comes_back(data: bytes) -> None:
+    other = dns.edns.GenericOption(3, b"")
+    packet = with_cookie(data, other, want_dnssec=True)
+    assert cookie_in(packet) == data
+    reply = answer(ZONES, packet, stream=False, client="192.0.2.1", cookies=Echo())
+    assert isinstance(reply, bytes)
+    read = dns.message.from_wire(reply)
+    assert [(one.otype, one.to_wire()) for one in read.options] == [(10, b"8 octets192.0.2.1")]
+    assert read.ednsflags & dns.flags.DO
+    assert read.answer
+    without = answer(ZONES, packet, stream=False)
+    assert isinstance(without, bytes)
+    assert dns.message.from_wire(without).options == ()
+
+
+@pytest.mark.parametrize("data", [b"", b"7 octet", b"9 octets.", b"x" * 15, b"x" * 41])
+def test_a_cookie_of_another_size(data: bytes) -> None:
+    packet = with_cookie(data)
+    assert cookie_in(packet) == b""
+    reply = answer(ZONES, packet, stream=False, cookies=Echo())
+    assert isinstance(reply, bytes)
+    assert dns.message.from_wire(reply).rcode() == dns.rcode.FORMERR
+
+
+def test_options_that_are_cut_off() -> None:
+    packet = with_cookie(b"8 octets")
+    for size in (2, 4 + 7):
+        cut = packet[: -12 + size]
+        cut = cut[: -size - 2] + size.to_bytes(2) + cut[-size:]
+        reply = answer(ZONES, cut, stream=False, cookies=Echo())
+        assert isinstance(reply, bytes)
+        assert dns.message.from_wire(reply).rcode() == dns.rcode.FORMERR
+
+
+def test_two_cookies() -> None:
+    packet = with_cookie(b"8 octets", dns.edns.GenericOption(10, b"first..."))
+    assert cookie_in(packet) == b"first..."
 
 
 def test_a_signed_query_is_not_answered_before_it_is_verified() -> None:

@@ -12,6 +12,7 @@ from mailstead.mail.authentication import Authentication
 from mailstead.mail.credentials import Credentials
 from mailstead.mail.delivery import Deliveries
 from mailstead.mail.demo import Demo
+from mailstead.mail.dns_cookies import DnsCookies
 from mailstead.mail.domains import Domains
 from mailstead.mail.iam import Iam
 from mailstead.mail.iam_roles import Roles
@@ -60,6 +61,7 @@ class Domain:
     mailboxes: Mailboxes
     domains: Domains
     publication: Publication
+    dns_cookies: DnsCookies
     letters: Letters
     outbound: Outbound
     deliveries: Deliveries
@@ -147,6 +149,7 @@ def compose(
         mailboxes=mailboxes,
         domains=domains,
         publication=publication,
+        dns_cookies=DnsCookies(derived("dns cookies"), clock),
         letters=letters,
         outbound=outbound,
         deliveries=deliveries,

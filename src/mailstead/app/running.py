@@ -66,6 +66,7 @@ class Running:
             adapters.wakeups,
             rates=ResponseRates(config.dns.responses_per_second, trusted_networks(config)),
             crowd=self._crowd.apart(total=CONNECTIONS, each=CONNECTIONS_EACH),
+            cookies=domain.dns_cookies,
             transfers=Transfers(domain.zones, adapters.clock, servers, keys),
         )
         await server.start(udp, tcp, self._group)

@@ -11,6 +11,7 @@ import logging
 from collections.abc import AsyncIterator, Callable, Coroutine
 from typing import Any
 
+from mailstead.mail.dns_cookies import DnsCookies
 from mailstead.mail.ports import Store, Wakeups
 from mailstead.mail.reception import is_loopback
 from mailstead.mail.response_rates import ResponseRates, Verdict
@@ -25,6 +26,7 @@ from mailstead.wire.dns import (
     Frames,
     Query,
     answer,
+    cookie_in,
     frame,
     refusal,
     response,
@@ -58,6 +60,7 @@ class DnsServer:
         rates: ResponseRates | None = None,
         transfers: Transfers | None = None,
         crowd: Crowd | None = None,
+        cookies: DnsCookies | None = None,
         idle_seconds: float = IDLE_SECONDS,
         connections: int = CONNECTIONS,
     ) -> None:
@@ -65,7 +68,7 @@ class DnsServer:
 
         ``rates`` limits what is sent over UDP; None: nothing does. ``transfers``
         answers other name servers; None: their questions are refused. ``crowd``
-        counts TCP clients by network.
+        counts TCP clients by network; who has one of our ``cookies`` is held by no rate.
         """
         self._zones = zones
         self._names = names
@@ -74,6 +77,7 @@ class DnsServer:
         self._rates = rates if rates is not None else ResponseRates(0)
         self._transfers = transfers
         self._crowd = crowd
+        self._cookies = cookies
         self._idle_seconds = idle_seconds
         self._connections = connections
         self._transports: list[asyncio.DatagramTransport] = []
@@ -118,7 +122,8 @@ class DnsServer:
 
     def reply(self, packet: bytes, client: str, *, stream: bool) -> bytes | Query | None:
         """What to send back; a Query for those that `replies` answers."""
-        found = answer(self._zones.compiled, packet, stream=stream)
+        zones, cookies = self._zones.compiled, self._cookies
+        found = answer(zones, packet, stream=stream, client=client, cookies=cookies)
         if not isinstance(found, Query):
             return found
         if found.signed or found.type in TRANSFERS:
@@ -129,12 +134,16 @@ class DnsServer:
             return refusal(found)
         return found if names.holds(question.name) else refusal(found)
 
-    def within_rate(self, reply: bytes, client: str) -> bytes | None:
-        """What of a reply may be sent over UDP at the rate of its network; None: nothing."""
+    def within_rate(self, reply: bytes, client: str, packet: bytes) -> bytes | None:
+        """What of a reply to a packet may be sent over UDP at its network's rate; None: nothing."""
         verdict = self._rates.verdict(client, reply, self._loop_time())
-        if verdict is Verdict.SEND:
+        if verdict is Verdict.SEND or self._is_proven(client, packet):
             return reply
         return truncated(reply) if verdict is Verdict.TRUNCATE else None
+
+    def _is_proven(self, client: str, packet: bytes) -> bool:
+        """Whether a packet comes from where it says it does."""
+        return self._cookies is not None and self._cookies.is_ours(client, cookie_in(packet))
 
     async def replies(
         self, packet: bytes, query: Query, client: str, *, stream: bool
@@ -210,16 +219,16 @@ class _Datagrams(asyncio.DatagramProtocol):
         if isinstance(found, Query):
             self._spawn(self._later(data, found, addr))
         elif found is not None:
-            self._send(found, addr)
+            self._send(found, addr, data)
 
     async def _later(self, packet: bytes, query: Query, addr: Address) -> None:
         try:
             async for reply in self._server.replies(packet, query, addr[0], stream=False):
-                self._send(reply, addr)
+                self._send(reply, addr, packet)
         except Exception:
             log.exception("a DNS query failed")
 
-    def _send(self, reply: bytes, addr: Address) -> None:
-        sent = self._server.within_rate(reply, addr[0])
+    def _send(self, reply: bytes, addr: Address, packet: bytes) -> None:
+        sent = self._server.within_rate(reply, addr[0], packet)
         if sent is not None and self._transport is not None and not self._transport.is_closing():
             self._transport.sendto(sent, addr)

@@ -7,13 +7,14 @@
 
 A record set that stands under the very name and type asked for is copied from
 ready bytes; wildcards, aliases, delegations and negative answers are put
-together when that fails. EDNS (RFC 6891) is understood, its options are not.
+together when that fails. Of EDNS (RFC 6891) cookies (RFC 7873) are the one option
+that is understood.
 Names in replies are compressed against the question only.
 """
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
 from mailstead.wire.domain_name import name_to_text
 from mailstead.wire.lookup import Answer, Question, Record, Status
@@ -42,6 +43,11 @@ _EDNS = _OPT_HEAD + UDP_LIMIT.to_bytes(2) + bytes(6)
 _EDNS_DO = _OPT_HEAD + UDP_LIMIT.to_bytes(2) + b"\0\0\x80\0\0\0"
 _BADVERS = _OPT_HEAD + UDP_LIMIT.to_bytes(2) + b"\1" + bytes(5)
 """Extended code 16: a later EDNS than the version known here, 0 (RFC 6891 6.1.3)."""
+_EXTENDED_BADVERS = b"\1"
+_COOKIE = 10
+"""The option's code (RFC 7873 4)."""
+CLIENT_COOKIE = 8
+_COOKIE_SIZES = frozenset((CLIENT_COOKIE, *range(16, 41)))
 _SOA, _TSIG = b"\0\6", b"\0\xfa"
 IXFR, AXFR = 251, 252
 TRANSFERS = frozenset((IXFR, AXFR))
@@ -65,6 +71,10 @@ class Query(NamedTuple):
     """The OPT record that goes into the reply; empty without EDNS."""
     limit: int
     """Octets that the reply may have."""
+    secured: bool = False
+    """Whether the client wants DNSSEC's records: the DO bit (RFC 3225)."""
+    cookie: bytes = b""
+    """What came in a cookie option: the client's, with or without the server's."""
     signed: bool = False
     """Whether a TSIG record ends it (RFC 8945): nothing is answered before that is verified."""
     serial: int | None = None
@@ -78,6 +88,14 @@ class Query(NamedTuple):
         return Question(name_to_text(self.name), name)
 
 
+class Cookies(Protocol):
+    """Makes the server's half of cookies."""
+
+    def answer(self, client: str, sent: bytes) -> bytes:
+        """What goes back to a client's address for what came in the option."""
+        ...
+
+
 class _BadQuery(Exception):
     """A query that gets an error instead of an answer."""
 
@@ -85,12 +103,19 @@ class _BadQuery(Exception):
         self.rcode = rcode
 
 
-def answer(zones: ZoneSet, packet: bytes, *, stream: bool) -> bytes | Query | None:
+def answer(
+    zones: ZoneSet,
+    packet: bytes,
+    *,
+    stream: bool,
+    client: str = "",
+    cookies: Cookies | None = None,
+) -> bytes | Query | None:
     """The reply; None for no query at all.
 
     The query itself where it is in no zone of ours, is signed, or asks for a whole
     zone: the caller knows more about such. ``stream`` tells that it came over TCP,
-    where replies are not cut.
+    where replies are not cut. ``cookies`` answers the client's, where it sent one.
     """
     if len(packet) < _HEADER_SIZE or packet[2] & 0x80:
         return None
@@ -98,13 +123,15 @@ def answer(zones: ZoneSet, packet: bytes, *, stream: bool) -> bytes | Query | No
         query = _parse(packet, stream=stream)
     except _BadQuery as bad:
         return _bare(packet, bad.rcode)
-    if query.edns is _BADVERS:
+    if query.cookie and cookies is not None:
+        query = query._replace(edns=_with_cookie(query.edns, cookies.answer(client, query.cookie)))
+    if query.edns[5:6] == _EXTENDED_BADVERS:
         return _message(query, 0, 0, (0, 0, 0), b"")
     if query.signed:
         return query
     found = zones.ready.get(query.name + query.question[-4:])
     if found is not None:
-        if found.signatures and query.edns is _EDNS_DO:
+        if found.signatures and query.secured:
             count = len(found.tails) + len(found.signatures)
             return _message(query, _AUTHORITATIVE, 0, (count, 0, 0), found.signed_section)
         return _message(query, _AUTHORITATIVE, 0, (len(found.tails), 0, 0), found.section)
@@ -116,6 +143,14 @@ def answer(zones: ZoneSet, packet: bytes, *, stream: bool) -> bytes | Query | No
     if first.outcome is Outcome.OUTSIDE:
         return query
     return _Reply(zones, query).complete(first)
+
+
+def cookie_in(packet: bytes) -> bytes:
+    """The cookie that a query carries; empty for none."""
+    try:
+        return _parse(packet, stream=False).cookie
+    except _BadQuery:
+        return b""
 
 
 def refusal(query: Query) -> bytes:
@@ -187,19 +222,21 @@ def _parse(packet: bytes, *, stream: bool) -> Query:
     if end > len(packet) or end - _HEADER_SIZE > 259:
         raise _BadQuery(_FORMERR)
     question = packet[_HEADER_SIZE:end]
-    edns, limit, signed, serial = _NO_EDNS, PLAIN_LIMIT, False, None
+    asked, serial = _NOTHING, None
     if packet[9]:
         end, serial = _version(packet, end)
     if packet[10:12] != b"\0\0" or end != len(packet):
-        edns, limit, signed = _additional(packet, end)
+        asked = _additional(packet, end)
     return Query(
         packet[:3],
         question,
         question[:-4].lower(),
         question[-4] << 8 | question[-3],
-        edns,
-        STREAM_LIMIT if stream else limit,
-        signed,
+        asked.edns,
+        STREAM_LIMIT if stream else asked.limit,
+        asked.secured,
+        asked.cookie,
+        asked.signed,
         serial,
     )
 
@@ -227,12 +264,22 @@ def _name_end(packet: bytes, at: int) -> int:
     return at + 1
 
 
-def _additional(packet: bytes, at: int) -> tuple[bytes, int, bool]:
-    """What the additional section asks for.
+class _Asked(NamedTuple):
+    """What the additional section asks for, as `Query` has it."""
 
-    The OPT record for the reply, the octets it may have, and whether the query is signed.
-    """
+    edns: bytes
+    limit: int
+    secured: bool = False
+    cookie: bytes = b""
+    signed: bool = False
+
+
+_NOTHING = _Asked(_NO_EDNS, PLAIN_LIMIT)
+
+
+def _additional(packet: bytes, at: int) -> _Asked:
     found = None
+    options = b""
     signed = False
     for _ in range(int.from_bytes(packet[10:12])):
         fixed = _name_end(packet, at)
@@ -246,16 +293,40 @@ def _additional(packet: bytes, at: int) -> tuple[bytes, int, bool]:
             # RFC 6891 6.1.1: one OPT record, owned by the root.
             if found is not None or fixed != at + 1:
                 raise _BadQuery(_FORMERR)
-            found = head
+            found, options = head, packet[fixed + 10 : data]
         at = data
     if at != len(packet):
         raise _BadQuery(_FORMERR)
     if found is None:
-        return _NO_EDNS, PLAIN_LIMIT, signed
+        return _Asked(_NO_EDNS, PLAIN_LIMIT, signed=signed)
     limit = min(max(int.from_bytes(found[2:4]), PLAIN_LIMIT), UDP_LIMIT)
     if found[5]:
-        return _BADVERS, limit, signed
-    return (_EDNS_DO if found[6] & 0x80 else _EDNS), limit, signed
+        return _Asked(_BADVERS, limit, signed=signed)
+    secured = found[6] & 0x80 != 0
+    edns = _EDNS_DO if secured else _EDNS
+    return _Asked(edns, limit, secured, _cookie(options) if options else b"", signed)
+
+
+def _cookie(options: bytes) -> bytes:
+    """The data of the cookie among a client's options; empty without one."""
+    at, found = 0, b""
+    while at < len(options):
+        code, data = int.from_bytes(options[at : at + 2]), at + 4
+        at = data + int.from_bytes(options[at + 2 : data])
+        if data > len(options) or at > len(options):
+            raise _BadQuery(_FORMERR)
+        if code == _COOKIE and not found:
+            found = options[data:at]
+            if len(found) not in _COOKIE_SIZES:
+                # RFC 7873 5.2.2.
+                raise _BadQuery(_FORMERR)
+    return found
+
+
+def _with_cookie(edns: bytes, cookie: bytes) -> bytes:
+    """An OPT record without options, with a cookie."""
+    option = _COOKIE.to_bytes(2) + len(cookie).to_bytes(2) + cookie
+    return edns[:-2] + len(option).to_bytes(2) + option
 
 
 def _bare(packet: bytes, rcode: int) -> bytes:
@@ -285,7 +356,7 @@ class _Reply:
     def __init__(self, zones: ZoneSet, query: Query) -> None:
         self._zones = zones
         self._query = query
-        self._secured = query.edns is _EDNS_DO
+        self._secured = query.secured
         self._answers: list[bytes] = []
         self._authority: list[bytes] = []
         self._proofs: dict[bytes, Rrset] = {}
