@@ -11,9 +11,10 @@ from typing import Any
 import pytest
 
 from mailstead.mail.domain_records import wanted
-from mailstead.mail.errors import Invalid, Refused
+from mailstead.mail.errors import Invalid, Refused, UpdateRefused
 from mailstead.mail.model import Dkim, Secret, SigningKey
-from mailstead.mail.publication import Primary, Publication, UpdateRefused, in_the_way
+from mailstead.mail.ports import Primary
+from mailstead.mail.publication import Publication, in_the_way
 from mailstead.wire.name_server import NameServer
 from mailstead.wire.rdata import to_text, to_wire
 from mailstead.wire.tsig_key import TsigKey

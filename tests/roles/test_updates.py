@@ -10,7 +10,7 @@ import dns.rrset
 import dns.update
 import pytest
 
-from mailstead.mail.publication import UpdateRefused
+from mailstead.mail.errors import UpdateRefused
 from mailstead.roles.clock import SystemClock
 from mailstead.roles.updates import TcpPrimary
 from mailstead.wire.name_server import NameServer

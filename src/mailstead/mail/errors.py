@@ -56,3 +56,7 @@ class Unavailable(Exception):
         super().__init__(text)
         self.full = full
         """Whether space is missing, which a purge may give back."""
+
+
+class UpdateRefused(Exception):
+    """Why a name server elsewhere did not do what it was asked for, and what may help."""

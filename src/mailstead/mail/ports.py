@@ -266,6 +266,24 @@ class Resolver(Protocol):
         ...
 
 
+class Primary(Protocol):
+    """The primary name server of a zone elsewhere. Each call may raise UpdateRefused."""
+
+    async def zone_of(self, name: str) -> str:
+        """The apex of the zone that has a name."""
+        ...
+
+    async def records(self, name: str, record_type: str) -> Sequence[bytes]:
+        """The data of what stands under a name and type; names in it are not compressed."""
+        ...
+
+    async def update(
+        self, zone: str, name: str, record_type: str, gone: Sequence[bytes], ttl: int, new: bytes
+    ) -> None:
+        """Delete those records of a name and type, and add one (RFC 2136 2.5)."""
+        ...
+
+
 class Workers(Protocol):
     """Threads for signing and hashing."""
 
@@ -286,7 +304,9 @@ class Wakeups(Protocol):
     """Hints that something changed; between processes one may be lost, so waiters also poll."""
 
     def wake(self, topic: str) -> None:
-        """Wake who watches ``topic``: ``queue``, ``emails``, ``zones``, ``identities``."""
+        """Wake who watches ``topic``: ``queue``, ``emails``, ``zones``, ``identities``,
+        ``stacks``, ``settled``.
+        """
         ...
 
     def watch(self, topic: str) -> Watch:

@@ -9,12 +9,13 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from ipaddress import ip_address
-from typing import Any, Protocol
+from typing import Any
 
 from mailstead.mail.domain_records import TTL, Wanted, seen
 from mailstead.mail.domains import Domains
-from mailstead.mail.errors import Invalid, Refused
+from mailstead.mail.errors import Invalid, Refused, UpdateRefused
 from mailstead.mail.identities import domain_name
+from mailstead.mail.ports import Primary
 from mailstead.wire.dmarc_record import is_dmarc
 from mailstead.wire.lookup import NODATA, Answer, Status
 from mailstead.wire.name_server import NameServer, NameServerError, is_address, parse_name_server
@@ -30,28 +31,6 @@ _NOT_KEPT = (
     "the server took the update and does not answer with the record: does something else, "
     "an alias perhaps, stand under the name?"
 )
-
-
-class UpdateRefused(Exception):
-    """Why a name server did not do what it was asked for, and what may help."""
-
-
-class Primary(Protocol):
-    """The primary name server of a zone elsewhere. Each call may raise UpdateRefused."""
-
-    async def zone_of(self, name: str) -> str:
-        """The apex of the zone that has a name."""
-        ...
-
-    async def records(self, name: str, record_type: str) -> Sequence[bytes]:
-        """The data of what stands under a name and type; names in it are not compressed."""
-        ...
-
-    async def update(
-        self, zone: str, name: str, record_type: str, gone: Sequence[bytes], ttl: int, new: bytes
-    ) -> None:
-        """Delete those records of a name and type, and add one (RFC 2136 2.5)."""
-        ...
 
 
 @dataclass(frozen=True, slots=True)

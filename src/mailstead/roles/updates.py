@@ -7,8 +7,8 @@ from collections.abc import Sequence
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
+from mailstead.mail.errors import UpdateRefused
 from mailstead.mail.ports import Clock
-from mailstead.mail.publication import UpdateRefused
 from mailstead.wire.name_server import NameServer
 from mailstead.wire.tsig_key import TsigKey
 
