@@ -15,7 +15,7 @@ from mailstead.api.cloudformation.model import (
     opened,
 )
 from mailstead.mail.errors import Invalid
-from mailstead.wire.template import Template
+from mailstead.wire.template import Template, parse_template
 
 T = TypeVar("T")
 MASK = "****"
@@ -48,10 +48,40 @@ def parameters_shown(wanted: Wanted, template: Template | None) -> list[dict[str
     shown: list[dict[str, Any]] = []
     for name, declared in (template.parameters if template is not None else {}).items():
         value = given.get(name, declared.get("Default", ""))
-        hidden = str(declared.get("NoEcho", "")).lower() == "true"
+        hidden = _is_hidden(declared)
         text = ",".join(map(str, value)) if isinstance(value, list) else str(value)
         shown.append({"ParameterKey": name, "ParameterValue": MASK if hidden else text})
     return shown
+
+
+def _is_hidden(declared: Mapping[str, Any]) -> bool:
+    return str(declared.get("NoEcho", "")).lower() == "true"
+
+
+def hidden_values(stack: Stack) -> tuple[str, ...]:
+    """The values of a stack's NoEcho parameters, the longest first."""
+    wanted = stack.current
+    given = cast("dict[str, str]", opened(wanted.parameters))
+    declared = parse_template(wanted.template).parameters if wanted.template else {}
+    values = {
+        str(given.get(name, one.get("Default", "")))
+        for name, one in declared.items()
+        if _is_hidden(one)
+    }
+    return tuple(sorted(values - {""}, key=len, reverse=True))
+
+
+def masked(value: Any, hidden: Sequence[str]) -> Any:
+    """A value with whatever is hidden masked in its texts."""
+    if isinstance(value, dict):
+        given = cast("dict[str, Any]", value)
+        return {name: masked(one, hidden) for name, one in given.items()}
+    if isinstance(value, list):
+        return [masked(one, hidden) for one in cast("list[Any]", value)]
+    if isinstance(value, str):
+        for one in hidden:
+            value = value.replace(one, MASK)
+    return value
 
 
 def stack_shown(stack: Stack, template: Template | None) -> dict[str, Any]:

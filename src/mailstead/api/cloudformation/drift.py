@@ -3,20 +3,33 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any, ClassVar, cast
 
-from mailstead.api.cloudformation.answers import seconds, without_none
+from mailstead.api.cloudformation.answers import hidden_values, masked, seconds, without_none
 from mailstead.api.cloudformation.handlers import stack_arns, stacks
 from mailstead.api.cloudformation.model import Stack, StackResource, opened
 from mailstead.api.cloudformation.resources import ResourceType, canonical
 from mailstead.api.operation import Call, operation
-from mailstead.mail.errors import Invalid
+from mailstead.api.parameters import arn_of
+from mailstead.mail.errors import Invalid, Refused
 from mailstead.mail.model import Scope
 from mailstead.mail.ports import Create
 
 Params = dict[str, Any]
+
+_READS: dict[str, tuple[str, Callable[[Scope, str], str]]] = {
+    "AWS::IAM::ManagedPolicy": ("iam:GetPolicyVersion", lambda _, arn: arn),
+    "AWS::IAM::Role": ("iam:GetRole", lambda at, name: f"arn:aws:iam::{at.account}:role/{name}"),
+    "AWS::IAM::User": ("iam:GetUser", lambda at, name: f"arn:aws:iam::{at.account}:user/{name}"),
+    "AWS::SES::EmailIdentity": (
+        "ses:GetEmailIdentity",
+        lambda at, name: f"arn:aws:ses:{at.region}:{at.account}:identity/{name}",
+    ),
+    "AWS::SSM::Parameter": ("ssm:GetParameters", arn_of),
+}
+"""What the caller must be allowed, to be shown what a resource is now: (action, its ARN)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,11 +125,21 @@ async def detect_resource_drift(call: Call, p: Params) -> Params:
 async def looked(
     call: Call, stack: Stack, record: StackResource
 ) -> tuple[str, list[Difference], Mapping[str, Any] | None]:
-    """Look at what is there, and keep what was seen: status, differences, actual properties."""
+    """Look at what is there, and keep what was seen: status, differences, actual properties.
+
+    The status is UNKNOWN where the caller may not look.
+    """
     kind = stacks(call).registry.get(record.type)
     now = call.ports.clock.now()
     if kind is None:
         return "NOT_CHECKED", [], None
+    if record.type in _READS:
+        action, arn_by = _READS[record.type]
+        arn = opened(record.attributes).get("Arn") or arn_by(stack.scope, record.physical_id)
+        try:
+            call.authorise(action, [str(arn)])
+        except Refused:
+            return "UNKNOWN", [], None
     context = await stacks(call).context(stack, record.logical_id)
     actual = await kind.read(context, record.physical_id, opened(record.properties))
     found = differences(kind, opened(record.properties), actual)
@@ -161,7 +184,9 @@ def _plain(value: Any) -> Any:
 
 async def _shown(call: Call, stack: Stack, record: StackResource) -> Params:
     status, found, actual = await looked(call, stack, record)
-    expected = opened(record.properties)
+    hidden = hidden_values(stack)
+    expected = masked(opened(record.properties), hidden)
+    actual = masked(actual, hidden)
     return without_none(
         {
             "StackId": stack.arn,
@@ -173,8 +198,8 @@ async def _shown(call: Call, stack: Stack, record: StackResource) -> Params:
             "PropertyDifferences": [
                 {
                     "PropertyPath": one.path,
-                    "ExpectedValue": _value(one.expected),
-                    "ActualValue": _value(one.actual),
+                    "ExpectedValue": _value(masked(one.expected, hidden)),
+                    "ActualValue": _value(masked(one.actual, hidden)),
                     "DifferenceType": one.kind,
                 }
                 for one in found
