@@ -227,6 +227,31 @@ def test_batches_side_by_side(with_zones: Callable[[Scene], None]) -> None:
     with_zones(scene)
 
 
+def test_a_batch_is_checked_against_all_that_are_on_their_way(
+    with_zones: Callable[[Scene], None],
+) -> None:
+    """Also while an earlier one of them is kept and a later one is not."""
+
+    async def scene(zones: Zones) -> None:
+        store = store_of(zones)
+        zone = await zones.create(SCOPE, "example.test", "1")
+        await zones.change(zone, [create("www.example.test", "A", *A)])
+        async with asyncio.TaskGroup() as group:
+            first = group.create_task(zones.change(zone, [delete("www.example.test", "A", *A)]))
+            await asyncio.sleep(0)
+            store.gate = asyncio.Event()
+            second = group.create_task(zones.change(zone, [create("www.example.test", "A", *A)]))
+            await first
+            assert not second.done()
+            with pytest.raises(Invalid, match="conflicting RRSet of type A|conflicts with other"):
+                async with asyncio.timeout(1):
+                    await zones.change(zone, [create("www.example.test", "CNAME", "b.test")])
+            store.gate.set()
+        assert names(zones, zone)[2:] == [("www.example.test", "A")]
+
+    with_zones(scene)
+
+
 def test_deleting_a_zone(with_zones: Callable[[Scene], None]) -> None:
     async def scene(zones: Zones) -> None:
         zone = await zones.create(SCOPE, "example.test", "1")

@@ -20,11 +20,15 @@ Scene = Callable[[Zones], Coroutine[Any, Any, None]]
 
 
 class FailingStore(SqliteStore):
-    """A store whose next write can be made to fail."""
+    """A store whose next write can be made to fail, and whose writes can be held back."""
 
     failure: Exception | None = None
+    gate: asyncio.Event | None = None
+    """Once set, writes go on."""
 
     async def apply(self, *changes: Change) -> None:
+        if self.gate is not None:
+            await self.gate.wait()
         failure, self.failure = self.failure, None
         if failure is not None:
             raise failure

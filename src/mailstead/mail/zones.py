@@ -91,14 +91,13 @@ class _Held:
         return self.coming, planned, store_changes
 
     def keep(self, zone: HostedZone, planned: Planned) -> None:
-        """Take in what the Store has kept."""
+        """Take in what the Store has kept. What is planned may be further already."""
         self.zone = zone
         for key, record_set in planned.items():
-            for records in (self.records, self.planned):
-                if record_set is None:
-                    records.pop(key, None)
-                else:
-                    records[key] = record_set
+            if record_set is None:
+                self.records.pop(key, None)
+            else:
+                self.records[key] = record_set
         self.order = []
         self.stale = True
 
@@ -315,8 +314,8 @@ class Zones:
             await self._store.apply(Create(zone), *as_changes({}, planned))
         finally:
             del self._coming[zone.name]
-        held = self._held[zone.name] = _Held(zone, {}, zone, {})
-        held.keep(zone, planned)
+        records = {key: one for key, one in planned.items() if one is not None}
+        self._held[zone.name] = _Held(zone, records, zone, dict(records))
         self._announce()
         return zone
 
