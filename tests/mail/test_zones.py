@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Callable
 from dataclasses import replace
+from types import SimpleNamespace
 
 import pytest
 
@@ -42,8 +43,9 @@ def test_zones_survive_a_restart(with_zones: Callable[[Scene], None]) -> None:
         await zones.change(made[0], [create("www.example.test", "A", "192.0.2.1")])
 
     async def after(zones: Zones) -> None:
-        assert zones.zone(SCOPE, made[0].name) == replace(made[0], revision=1)
-        assert zones.compiled.serials == {name_to_wire("example.test"): 2}
+        revision = made[0].revision + 1
+        assert zones.zone(SCOPE, made[0].name) == replace(made[0], revision=revision)
+        assert zones.compiled.serials == {name_to_wire("example.test"): revision + 1}
         assert zones.answer(Question("www.example.test", "A")) == Answer(Status.OK, ("192.0.2.1",))
 
     with_zones(before)
@@ -57,20 +59,48 @@ def test_each_change_raises_the_serial_that_is_answered(
         zone = await zones.create(SCOPE, "example.test", "once")
         [soa] = [one for one in zones.record_sets(zone) if one.type == "SOA"]
         apex = name_to_wire("example.test")
-        assert zones.compiled.serials[apex] == 1
+        first = zones.compiled.serials[apex]
         await asyncio.gather(
             *(
                 zones.change(zone, [create(f"h{number}.example.test", "A", "192.0.2.1")])
                 for number in range(3)
             )
         )
-        assert zones.compiled.serials[apex] == 4
+        assert zones.compiled.serials[apex] == first + 3
         again = replace(create("h0.example.test", "A", "192.0.2.1"), action="UPSERT")
         await zones.change(zone, [again])
-        assert zones.compiled.serials[apex] == 4
+        assert zones.compiled.serials[apex] == first + 3
         assert [one for one in zones.record_sets(zone) if one.type == "SOA"] == [soa]
 
     with_zones(scene)
+
+
+def test_a_zone_made_again_has_a_higher_serial(with_zones: Callable[[Scene], None]) -> None:
+    """Or a secondary would keep the old one's records (RFC 1982)."""
+    last = 0
+
+    async def before(zones: Zones) -> None:
+        nonlocal last
+        for number in range(3):
+            zone = await zones.create(SCOPE, "example.test", str(number))
+            [serial] = zones.compiled.serials.values()
+            assert serial > last
+            for change in range(5):
+                owner = f"h{change}.example.test"
+                await zones.change(zone, [create(owner, "A", "192.0.2.1")])
+            [last] = zones.compiled.serials.values()
+            await zones.delete(zone, everything=True)
+
+    async def after(zones: Zones) -> None:
+        zones._clock = SimpleNamespace(  # type: ignore[assignment]
+            real=lambda: (last + 5) * 1000, now=lambda: 1
+        )
+        await zones.create(SCOPE, "example.test", "again")
+        [serial] = zones.compiled.serials.values()
+        assert serial > last
+
+    with_zones(before)
+    with_zones(after)
 
 
 def test_a_comment_in_the_middle_of_a_change(with_zones: Callable[[Scene], None]) -> None:
@@ -84,7 +114,9 @@ def test_a_comment_in_the_middle_of_a_change(with_zones: Callable[[Scene], None]
         assert results[1].reason == "stale"
         new = replace(zones.zone(SCOPE, zone.name), comment="new")
         assert await zones.replace(zones.zone(SCOPE, zone.name), new) == new
-        assert zones.zone(SCOPE, zone.name) == replace(zone, comment="new", revision=1)
+        assert zones.zone(SCOPE, zone.name) == replace(
+            zone, comment="new", revision=zone.revision + 1
+        )
         await zones.delete(new, everything=True)
         with pytest.raises(NotFound):
             await zones.replace(new, zone)

@@ -255,5 +255,5 @@ class HostedZone:
     demo: bool = False
     tags: dict[str, str] = field(default_factory=dict[str, str])
     revision: int = 0
-    """Changes of its records so far: what the serial of the answered SOA record rose by."""
+    """By what the answered serial is above the SOA record's: it rises with each change."""
     signing: ZoneSigning = ZoneSigning()

@@ -123,6 +123,8 @@ class Zones:
         self._coming: dict[str, HostedZone] = {}
         """Zones on their way to the Store."""
         self._domains: dict[str, HostedZone] = {}
+        self._left: dict[str, int] = {}
+        """The last serials that were answered of deleted zones, by domain."""
         self._compiled: ZoneSet | None = None
         self._period = 0
         """In which period that was made."""
@@ -307,6 +309,7 @@ class Zones:
             delegation_set=delegation_set,
             demo=demo,
             tags=dict(tags or {}),
+            revision=self._first_revision(name),
         )
         planned = plan(zone, {}, [*self._first_records(zone), *records])
         self._coming[zone.name] = zone
@@ -382,6 +385,8 @@ class Zones:
                 reason="in-use",
             )
         records = [Remove(one) for one in held.planned.values()]
+        if held.compiled is not None:
+            self._left[zone.domain] = held.compiled.serial
         # Gone at once, so that no change comes between.
         del self._held[zone.name]
         self._changed()
@@ -424,6 +429,13 @@ class Zones:
             RecordChange("CREATE", zone.domain, "SOA", SOA_TTL, (soa,)),
             RecordChange("CREATE", zone.domain, "NS", NS_TTL, servers),
         ]
+
+    def _first_revision(self, domain: str) -> int:
+        """Where a zone's serials begin: above those of one that had its name before.
+
+        A secondary that still has that one would else take the new one for an old (RFC 1982).
+        """
+        return max(self._clock.real() // 1000, self._left.get(domain, 0))
 
     def _new_id(self) -> str:
         """``Z`` and 20 letters and digits."""
