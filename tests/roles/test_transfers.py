@@ -132,6 +132,11 @@ def test_signed_questions_get_signed_answers(answering: Play) -> None:
         assert cut.flags & dns.flags.TC
         assert cut.had_tsig
         assert (await ask(stage, long)).answer
+        chaos = dns.message.make_query("example.test", "AXFR", "CH")
+        chaos.use_tsig(ring())
+        refused = await ask(stage, chaos)
+        assert refused.had_tsig
+        assert refused.rcode() == dns.rcode.REFUSED
 
     answering(scene, transfers=transfers(keys=[KEY]))
 

@@ -358,6 +358,7 @@ def test_what_is_no_question_for_data(record_type: str) -> None:
 def test_another_class() -> None:
     assert ask("mx.example.test", "A", rdclass="CH").rcode() == dns.rcode.REFUSED
     assert ask("version.bind", "TXT", rdclass="CH").rcode() == dns.rcode.REFUSED
+    assert ask("example.test", "AXFR", rdclass="CH", stream=True).rcode() == dns.rcode.REFUSED
 
 
 def test_a_question_of_a_type_that_is_not_looked_up() -> None:

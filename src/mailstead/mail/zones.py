@@ -317,8 +317,8 @@ class Zones:
             await self._store.apply(Create(zone), *as_changes({}, planned))
         finally:
             del self._coming[zone.name]
-        records = {key: one for key, one in planned.items() if one is not None}
-        self._held[zone.name] = _Held(zone, records, zone, dict(records))
+        kept = {key: one for key, one in planned.items() if one is not None}
+        self._held[zone.name] = _Held(zone, kept, zone, dict(kept))
         self._announce()
         return zone
 

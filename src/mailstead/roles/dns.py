@@ -22,7 +22,6 @@ from mailstead.roles.net import Connection, Listener
 from mailstead.roles.sockets import Binding
 from mailstead.roles.transfers import Transfers
 from mailstead.wire.dns import (
-    TRANSFERS,
     Frames,
     Query,
     answer,
@@ -126,7 +125,7 @@ class DnsServer:
         found = answer(zones, packet, stream=stream, client=client, cookies=cookies)
         if not isinstance(found, Query):
             return found
-        if found.signed or found.type in TRANSFERS:
+        if found.signed or found.transfer:
             return found if self._transfers is not None else refusal(found)
         question = found.lookup()
         names = self._names
@@ -149,7 +148,7 @@ class DnsServer:
         self, packet: bytes, query: Query, client: str, *, stream: bool
     ) -> AsyncIterator[bytes]:
         """The messages that answer what `reply` gave a Query for."""
-        if self._transfers is None or not (query.signed or query.type in TRANSFERS):
+        if self._transfers is None or not (query.signed or query.transfer):
             yield await self._service_reply(query)
             return
 

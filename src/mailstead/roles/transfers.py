@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from mailstead.mail.ports import Clock
 from mailstead.mail.zones import Zones
-from mailstead.wire.dns import AXFR, TRANSFERS, Query, failure, refusal, truncated
+from mailstead.wire.dns import AXFR, Query, failure, refusal, truncated
 from mailstead.wire.domain_name import name_to_text
 from mailstead.wire.name_server import NameServer
 from mailstead.wire.transfer import is_current, version_only, whole_zone
@@ -61,7 +61,7 @@ class Transfers:
             yield found.finish(failure(query, found.rcode), now)
             return
         signer = found.signer()
-        if query.type in TRANSFERS:
+        if query.transfer:
             async for reply in self._zone(query, client, signed=True, stream=stream):
                 yield self._signed(query, reply, signer)
             return

@@ -50,8 +50,7 @@ CLIENT_COOKIE = 8
 _COOKIE_SIZES = frozenset((CLIENT_COOKIE, *range(16, 41)))
 _SOA, _TSIG = b"\0\6", b"\0\xfa"
 IXFR, AXFR = 251, 252
-TRANSFERS = frozenset((IXFR, AXFR))
-"""Questions for a whole zone (RFC 1995, 5936)."""
+_TRANSFERS = frozenset((IXFR, AXFR))
 _ADDRESS_TYPES = (TYPES["A"], TYPES["AAAA"])
 _META_TYPES = frozenset((*range(128, 255), 41))
 """Not data: OPT, TKEY, TSIG, transfers (RFC 6895 3.1)."""
@@ -79,6 +78,11 @@ class Query(NamedTuple):
     """Whether a TSIG record ends it (RFC 8945): nothing is answered before that is verified."""
     serial: int | None = None
     """Of the version that the asker of an IXFR has."""
+
+    @property
+    def transfer(self) -> bool:
+        """Whether it asks for a whole zone (RFC 1995, 5936)."""
+        return self.type in _TRANSFERS and self.question[-2:] == IN
 
     def lookup(self) -> Question | None:
         """The question as a value; None for types and classes that are not looked up here."""
@@ -135,7 +139,7 @@ def answer(
             count = len(found.tails) + len(found.signatures)
             return _message(query, _AUTHORITATIVE, 0, (count, 0, 0), found.signed_section)
         return _message(query, _AUTHORITATIVE, 0, (len(found.tails), 0, 0), found.section)
-    if query.type in TRANSFERS:
+    if query.transfer:
         return query
     if query.type in _META_TYPES or query.question[-2:] != IN:
         return refusal(query)
