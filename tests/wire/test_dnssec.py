@@ -35,6 +35,7 @@ ENTRIES: list[Entry] = [
     ("example.test", "MX", 300, ["10 mx.example.test.", "5 mx.example.test."]),
     ("example.test", "TXT", 300, ['"v=spf1 mx -all"', '"other"']),
     ("example.test", "CAA", 300, ['0 issue "ca.example"']),
+    ("caa.example.test", "CAA", 300, ['0 issue "ca.example"']),
     ("mx.example.test", "A", 300, ["192.0.2.1", "192.0.2.2"]),
     ("www.example.test", "CNAME", 300, ["web.example.test."]),
     ("web.example.test", "CNAME", 300, ["mx.example.test."]),
@@ -142,6 +143,32 @@ def test_what_is_there(name: str, kind: str) -> None:
     assert not reply.authority
     plain = ask(name, kind, dnssec=False)
     assert [one.rdtype for one in plain.answer] == [reply.answer[0].rdtype]
+
+
+@pytest.mark.parametrize(
+    ("name", "covered"),
+    [("mx.example.test", "A"), ("www.example.test", "CNAME"), ("x.wild.example.test", "TXT")],
+)
+@pytest.mark.parametrize("dnssec", [False, True])
+def test_signatures_asked_for_themselves(name: str, covered: str, *, dnssec: bool) -> None:
+    """NSEC records show the type, so that "none" would be no answer; not all (RFC 8482 7)."""
+    reply = ask(name, "RRSIG", dnssec=dnssec)
+    [found] = reply.answer
+    assert (str(found.name), found.rdtype) == (f"{name}.", dns.rdatatype.RRSIG)
+    assert dns.rdatatype.to_text(found[0].type_covered) == covered
+    assert len(found) == 1
+
+
+def test_signatures_of_nothing() -> None:
+    assert ask("b.example.test", "RRSIG").rcode() == dns.rcode.NOERROR
+    assert not ask("b.example.test", "RRSIG").answer
+    assert ask("child.example.test", "RRSIG").authority[0].rdtype == dns.rdatatype.NS
+    assert ask("none.example.test", "RRSIG").rcode() == dns.rcode.NXDOMAIN
+
+
+def test_all_that_a_name_has_is_shown_by_data_before_denials() -> None:
+    for name, kind in (("caa.example.test", "CAA"), ("mx.example.test", "A")):
+        assert dns.rdatatype.to_text(ask(name, "ANY").answer[0].rdtype) == kind
 
 
 def test_an_alias_chain() -> None:

@@ -30,6 +30,7 @@ IN = b"\0\1"
 TO_QUESTION = b"\xc0\x0c"
 """An owner name that is the question's: a pointer to where every question begins."""
 DNSKEY_TTL = 3600
+_OF_ALL = frozenset((ANY, RRSIG))
 
 Entry = tuple[str, str, int, Sequence[str]]
 """A record set as text: owner, type, TTL in seconds, values in presentation form."""
@@ -65,6 +66,13 @@ class Rrset:
         tails = Rrset.of(RRSIG, self.ttl, signatures).tails
         section = self.section + b"".join(TO_QUESTION + tail for tail in tails)
         return replace(self, signatures=tails, signed_section=section)
+
+    def shown_signatures(self) -> Rrset | None:
+        """The signatures as a record set of their own, which nothing signs (RFC 4035 2.2)."""
+        if not self.signatures:
+            return None
+        section = b"".join(TO_QUESTION + tail for tail in self.signatures)
+        return Rrset(RRSIG, self.ttl, (), self.signatures, section)
 
     def shorter(self, ttl: int) -> Rrset:
         """The same, signatures too, to be kept for so many seconds."""
@@ -207,14 +215,11 @@ class ZoneData:
             node = self.nodes.get(wildcard)
         if node is None:
             return Found(Outcome.NXDOMAIN, zone=self, wildcard=wildcard)
-        found = node.get(record_type)
+        found = node.get(record_type) if record_type not in _OF_ALL else _one_of(node, record_type)
         if found is not None:
             return Found(Outcome.FOUND, found, self, wildcard=wildcard)
-        if CNAME in node and record_type != ANY:
+        if CNAME in node:
             return Found(Outcome.ALIAS, node[CNAME], self, wildcard=wildcard)
-        if record_type == ANY and node:
-            # RFC 8482 4.1: one of the record sets, so that nobody amplifies with the answer.
-            return Found(Outcome.FOUND, node[min(node)], self, wildcard=wildcard)
         return Found(Outcome.NODATA, zone=self, wildcard=wildcard)
 
     def _cut_above(self, name: bytes) -> bytes | None:
@@ -241,6 +246,17 @@ class ZoneData:
         if cut is None:
             return node
         return {kind: node[kind] for kind in (DS, NSEC) if kind in node} if cut == name else {}
+
+
+def _one_of(node: dict[int, Rrset], record_type: int) -> Rrset | None:
+    """What answers a question for all that a name has, or for all its signatures.
+
+    RFC 8482 4.1: one of the record sets, so that nobody amplifies with the answer.
+    """
+    if not node:
+        return None
+    chosen = node[min(node, key=lambda kind: (kind == NSEC, kind))]
+    return chosen if record_type == ANY else chosen.shown_signatures()
 
 
 class ZoneSet:
