@@ -238,6 +238,12 @@ def test_a_delegation_is_a_referral_with_glue(name: str, record_type: str) -> No
     ]
 
 
+def test_a_delegation_from_a_zone_that_is_not_signed_says_nothing_of_signatures() -> None:
+    """RFC 4035 3.1.4: nobody could believe the DS record."""
+    reply = ask("x.child.example.test", use_edns=0, want_dnssec=True)
+    assert [one.rdtype for one in reply.authority] == [dns.rdatatype.NS]
+
+
 def test_names_below_a_delegation_are_not_ours() -> None:
     assert ask("host.child.example.test", "A").answer == []
     assert ask("bare.example.test", "A").additional == []

@@ -436,7 +436,7 @@ class _Reply:
         owner = self._suffix(name, cut)
         self._authority += self._records(owner, servers)
         node = zone.nodes[cut]
-        if self._secured and DS in node:
+        if self._secured and zone.signing is not None and DS in node:
             self._authority += self._records(owner, node[DS])
         else:
             self._deny(zone, cut)
