@@ -71,3 +71,19 @@ def test_a_shift_moves_every_port_but_free_ones() -> None:
 
 def test_every_key_has_a_documented_type() -> None:
     assert {"server.hostname", "smtp.trusted_networks", "ports.submission"} <= set(keys())
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "[api]\ntoken = [12345]",
+        "[console]\npassword = [12345]",
+        '[dns]\ntransfer_keys = [{name = "t", secret = "12345"}]',
+    ],
+)
+def test_no_error_shows_a_secret(tmp_path: Path, text: str) -> None:
+    path = tmp_path / "mailstead.toml"
+    path.write_text(text)
+    with pytest.raises(ConfigError, match="what was given") as caught:
+        load(path, {})
+    assert "12345" not in str(caught.value)

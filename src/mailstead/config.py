@@ -22,6 +22,8 @@ PREFIX = "MAILSTEAD__"
 MODES = ("capture",)
 LATER_KEYS = ("relay.", "retention.", "server.addresses", "http.allow")
 """Keys of settings that are planned."""
+SECRETS = frozenset({"api.token", "console.password", "dns.transfer_keys"})
+"""Keys whose values no error shows."""
 LATER_MODES = ("relay", "direct")
 
 
@@ -216,8 +218,9 @@ def _apply(config: Config, values: Mapping[str, Any], origin: str) -> Config:
         try:
             converted = _CONVERT[known[key]](value)
         except (ValueError, TypeError):
+            shown = "what was given" if key in SECRETS else repr(value)
             raise ConfigError(
-                f"{_place(origin, key)}: {key} can't be {value!r}, it is {_WORDS[known[key]]}"
+                f"{_place(origin, key)}: {key} can't be {shown}, it is {_WORDS[known[key]]}"
             ) from None
         part = replace(getattr(config, section), **{name: converted})
         config = replace(config, **{section: part})

@@ -243,7 +243,7 @@ def test_a_batch_is_checked_against_all_that_are_on_their_way(
             second = group.create_task(zones.change(zone, [create("www.example.test", "A", *A)]))
             await first
             assert not second.done()
-            with pytest.raises(Invalid, match="conflicting RRSet of type A|conflicts with other"):
+            with pytest.raises(Invalid, match=r"conflicting RRSet of type A|conflicts with other"):
                 async with asyncio.timeout(1):
                     await zones.change(zone, [create("www.example.test", "CNAME", "b.test")])
             store.gate.set()
