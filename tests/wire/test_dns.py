@@ -546,3 +546,9 @@ def test_messages_in_a_stream(messages: list[bytes], step: int) -> None:
     frames = Frames()
     found = [one for at in range(0, len(data), step) for one in frames.feed(data[at : at + step])]
     assert found == messages
+
+
+def test_signatures_in_a_zone_without_any() -> None:
+    reply = ask("mx.example.test", "RRSIG")
+    assert (reply.rcode(), reply.answer) == (dns.rcode.NOERROR, [])
+    assert [one.rdtype for one in reply.authority] == [dns.rdatatype.SOA]
