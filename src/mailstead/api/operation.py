@@ -215,7 +215,7 @@ class Answered:
 
 
 Handler = Callable[[Call, dict[str, Any]], Awaitable[dict[str, Any] | Answered | None]]
-ResourcesOf = Callable[[Call, dict[str, Any]], Sequence[str]]
+ResourcesOf = Callable[[Call, dict[str, Any]], Sequence[str] | Awaitable[Sequence[str]]]
 
 
 @dataclass(frozen=True, slots=True)
