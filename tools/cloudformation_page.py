@@ -24,6 +24,12 @@ A stack policy decides which resources an update may modify, replace or delete
 comes with an update counts after it. A resource belongs to one stack: what another stack has is
 neither adopted (`ImportExistingResources`) nor made. There are no hooks.
 
+What a stack does is asked of IAM as its role, or as who called where it has none: each change of a
+resource by the API's own action for it, and the secrets and parameters that `{{resolve:...}}` names
+by `secretsmanager:GetSecretValue` and `ssm:GetParameters`. Conditions see the role or caller
+(`aws:PrincipalArn`, its tags); a caller's have `aws:ViaAWSService` and `aws:CalledVia`, and none
+has `aws:SourceIp`.
+
 | type | attributes of `Fn::GetAtt` |
 |---|---|
 """

@@ -154,6 +154,49 @@ def test_which_policies_may_be_attached(cloud: Cloud, iam: Any) -> None:
 # In stacks
 
 
+def test_a_boundary_can_not_be_written_over_by_another_spelling(cloud: Cloud, iam: Any) -> None:
+    """An administrator who may not change the policy that bounds everybody."""
+    denied = {"Effect": "Deny", "Action": "iam:*", "Resource": BOUND}
+    mine = cloud.client("iam", **cloud.user("dev", {"Action": "*"}, denied))
+    free = policy({"Action": "*"})
+    given = {"PolicyDocument": free, "SetAsDefault": True}
+    assert refusal(mine.create_policy_version, PolicyArn=BOUND, **given)[0] == "AccessDenied"
+    for other in (f"{LOCAL}:policy/BOUND", f"{LOCAL}:policy/x/bound"):
+        assert refusal(mine.create_policy_version, PolicyArn=other, **given)[0] == "NoSuchEntity"
+    assert iam.get_policy(PolicyArn=BOUND)["Policy"]["DefaultVersionId"] == "v1"
+
+
+def test_users_have_one_arn_in_any_case_and_with_their_path(cloud: Cloud, iam: Any) -> None:
+    iam.create_user(UserName="Boss", Path="/top/")
+    iam.create_group(GroupName="Staff", Path="/top/")
+    iam.create_role(
+        RoleName="Chief",
+        Path="/top/",
+        AssumeRolePolicyDocument=json.dumps(trust(AWS=f"{LOCAL}:root")),
+    )
+    denials = [
+        {"Effect": "Deny", "Action": "iam:*", "Resource": f"{LOCAL}:{kind}/top/*"}
+        for kind in ("user", "group", "role")
+    ]
+    mine = cloud.client("iam", **cloud.user("dev", {"Action": "*"}, *denials))
+    free = policy({"Action": "*"})
+    for call, arguments in (
+        (mine.create_access_key, {"UserName": "boss"}),
+        (mine.put_user_policy, {"UserName": "Boss", "PolicyName": "p", "PolicyDocument": free}),
+        (mine.delete_user_permissions_boundary, {"UserName": "BOSS"}),
+        (mine.add_user_to_group, {"GroupName": "staff", "UserName": "dev"}),
+        (mine.put_group_policy, {"GroupName": "Staff", "PolicyName": "p", "PolicyDocument": free}),
+        (mine.update_assume_role_policy, {"RoleName": "chief", "PolicyDocument": free}),
+        (mine.attach_role_policy, {"RoleName": "CHIEF", "PolicyArn": ADMIN}),
+        (mine.put_role_permissions_boundary, {"RoleName": "Chief", "PermissionsBoundary": BOUND}),
+        (mine.update_user, {"UserName": "dev", "NewPath": "/top/"}),
+        (mine.update_user, {"UserName": "boss", "NewPath": "/"}),
+    ):
+        assert refusal(call, **arguments)[:2] == ("AccessDenied", 403), call
+    mine.update_user(UserName="dev", NewPath="/else/")
+    assert iam.get_user(UserName="dev")["User"]["Path"] == "/else/"
+
+
 def user(**properties: Any) -> dict[str, Any]:
     return resource("IAM::User", UserName="ann", **properties)
 

@@ -367,8 +367,8 @@ def test_smtp_takes_no_temporary_keys(door: Any, iam: Any) -> None:
 
 
 def test_who_an_arn_stands_for(door: Any, iam: Any) -> None:
-    def principal(arn: str) -> Any:
-        return door.run(door.credentials.principal(arn))
+    def principal(arn: str, session: str = "") -> Any:
+        return door.run(door.credentials.principal(arn, session))
 
     arn = role(iam, Tags=[{"Key": "a", "Value": "b"}])
     iam.attach_role_policy(RoleName="r", PolicyArn=ADMIN)
@@ -380,8 +380,10 @@ def test_who_an_arn_stands_for(door: Any, iam: Any) -> None:
     assert len(found.policies) == 1
     sts = door.client("sts")
     session = sts.assume_role(RoleArn=arn, RoleSessionName="me", Policy=policy())
-    limited = principal(session["AssumedRoleUser"]["Arn"])
+    key = session["Credentials"]["AccessKeyId"]
+    limited = principal(session["AssumedRoleUser"]["Arn"], key)
     assert len(limited.session) == 1
+    assert principal(f"arn:aws:sts::{ACCOUNT}:assumed-role/r/other", key) is None
     for gone in (
         f"arn:aws:iam::{ACCOUNT}:user/none",
         f"arn:aws:iam::{ACCOUNT}:role/none",

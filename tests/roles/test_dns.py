@@ -3,6 +3,7 @@
 import asyncio
 import logging
 import socket
+from contextlib import suppress
 
 import dns.edns
 import dns.flags
@@ -20,9 +21,10 @@ from mailstead.mail.zones import Zones
 from mailstead.roles.clock import LocalWakeups, SystemClock
 from mailstead.roles.crowd import Crowd
 from mailstead.roles.resolver import CaptureResolver
-from mailstead.wire.dns import Query, truncated
+from mailstead.wire.dns import Query, frame, truncated
 from mailstead.wire.lookup import FAILED, NXDOMAIN, Answer, Question, Status
 from support.nameserver import HOST, KEY, Play, Stage
+from support.waiting import until
 
 COOKIES = DnsCookies(b"secret", SystemClock())
 
@@ -210,6 +212,51 @@ def test_too_many_connections(answering: Play) -> None:
         writer.close()
 
     answering(scene, connections=0)
+
+
+def test_who_sends_a_query_octet_by_octet_has_no_more_time_than_who_is_silent(
+    answering: Play,
+) -> None:
+    async def scene(stage: Stage) -> None:
+        reader, writer = await asyncio.open_connection(HOST, stage.port)
+
+        async def drip() -> None:
+            while True:
+                writer.write(b"\1")
+                await asyncio.sleep(0.02)
+
+        task = asyncio.create_task(drip())
+        async with asyncio.timeout(2):
+            with suppress(ConnectionResetError):
+                assert await reader.read() == b""
+        task.cancel()
+        writer.close()
+
+    answering(scene, idle_seconds=0.1)
+
+
+def test_who_asks_and_does_not_read_is_not_answered_on(answering: Play) -> None:
+    """Replies to thousands of questions in one segment would else wait in memory."""
+
+    async def scene(stage: Stage) -> None:
+        query = dns.message.make_query("long.example.test", "TXT").to_wire()
+        loop = asyncio.get_running_loop()
+        with socket.socket() as deaf:
+            deaf.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+            deaf.setblocking(False)
+            await loop.sock_connect(deaf, (HOST, stage.port))
+            sending = asyncio.create_task(loop.sock_sendall(deaf, frame(query) * 20_000))
+            listener = stage.server._listener
+            assert listener is not None
+            connection = await until(lambda: next(iter(listener._open), None))
+            await until(lambda: connection._drained is not None)
+            for _ in range(20):
+                assert connection._transport.get_write_buffer_size() < 100_000
+                await asyncio.sleep(0.005)
+            await until(lambda: connection.closed)
+            sending.cancel()
+
+    answering(scene, idle_seconds=0.3)
 
 
 class Noted(logging.Handler):

@@ -90,6 +90,26 @@ def test_a_peer_that_does_not_read_is_cut(play: Play) -> None:
     play(scene)
 
 
+def test_a_peer_that_does_not_read_the_last_words_is_cut(play: Play) -> None:
+    """It would else be kept open, with what it did not take, for as long as it likes."""
+    made: list[Connection] = []
+
+    async def handler(connection: Connection) -> None:
+        made.append(connection)
+        await connection.read(5)
+        connection.write(b"x" * 8_000_000)
+
+    async def scene() -> None:
+        async with listening(handler, close_seconds=0.05) as (port, listener):
+            with socket.create_connection(("127.0.0.1", port)) as deaf:
+                deaf.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+                deaf.sendall(b"begin\r\n")
+                await until(lambda: made and not listener._open)
+                await until(lambda: made[0].closed)
+
+    play(scene)
+
+
 def test_a_peer_that_writes_faster_than_we_read_is_held(play: Play) -> None:
     held: list[int] = []
     go_on = asyncio.Event

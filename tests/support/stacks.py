@@ -9,7 +9,7 @@ from types import ModuleType
 from typing import Any, ClassVar
 
 from mailstead.api.cloudformation.assembly import Surroundings, assemble
-from mailstead.api.cloudformation.model import ChangeSet, Event, Stack, Wanted, sealed
+from mailstead.api.cloudformation.model import Caller, ChangeSet, Event, Stack, Wanted, sealed
 from mailstead.api.cloudformation.resources import (
     Context,
     Made,
@@ -18,7 +18,6 @@ from mailstead.api.cloudformation.resources import (
     Schema,
     create_only_changed,
 )
-from mailstead.api.cloudformation.service import Caller
 from mailstead.mail.access import Principal
 from mailstead.mail.errors import Conflict, Invalid
 from mailstead.mail.model import Scope
@@ -123,7 +122,7 @@ class StackWorld:
         """Forget everything but the store, once it has done what it was asked."""
         self.run(self.store.set_setting("restarted", "yes"))
 
-        async def principal(_scope: Scope, _arn: str) -> Principal:
+        async def principal(_arn: str, _session: str) -> Principal:
             return self.principal
 
         async def parameters(_scope: Scope) -> dict[str, str]:

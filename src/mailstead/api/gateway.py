@@ -168,7 +168,7 @@ class Gateway:
         call = self._call(scope, request, presented, credential, service, request_id)
         if self._arrive is not None:
             await self._arrive(service.name, call.scope)
-        _authorise(bound, call, params)
+        await _authorise(bound, call, params)
         result = await _handled(bound, call, params)
         if isinstance(result, Answered):
             response = codec.result(route.operation, result.result, request_id)
@@ -245,10 +245,12 @@ class Gateway:
         return True
 
 
-def _authorise(bound: Bound, call: Call, params: dict[str, Any]) -> None:
+async def _authorise(bound: Bound, call: Call, params: dict[str, Any]) -> None:
     if bound.open:
         return
     resources = bound.resources(call, params) if bound.resources else ("*",)
+    if isinstance(resources, Awaitable):
+        resources = await resources
     call.authorise(bound.action, resources)
 
 

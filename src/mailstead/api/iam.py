@@ -29,17 +29,28 @@ def home(call: Call) -> Scope:
     return call.scope.everywhere()
 
 
-def user_arn(call: Call, p: Params) -> Sequence[str]:
+async def user_arn(call: Call, p: Params) -> Sequence[str]:
     """The user that a call is about."""
     name = p.get("UserName")
     if name is None:
         return (call.principal.arn,)
-    return (f"arn:aws:iam::{call.scope.account}:user{p.get('Path', '/')}{name}",)
+    return await arn_of(call, User, name, p.get("Path", "/"))
 
 
-def group_arn(call: Call, p: Params) -> Sequence[str]:
+async def group_arn(call: Call, p: Params) -> Sequence[str]:
     """The group that a call is about."""
-    return (f"arn:aws:iam::{call.scope.account}:group{p.get('Path', '/')}{p['GroupName']}",)
+    return await arn_of(call, Group, p["GroupName"], p.get("Path", "/"))
+
+
+async def arn_of(call: Call, kind: type[Holder], name: str, path: str) -> Sequence[str]:
+    """The ARN of a user, group or role, with the path and in the case that it has.
+
+    What is not there has those of the request.
+    """
+    found = await call.ports.store.get(kind, home(call), name.lower())
+    if found is not None:
+        return (found.arn,)
+    return (f"arn:aws:iam::{call.scope.account}:{kind.__name__.lower()}{path}{name}",)
 
 
 def users_arn(call: Call, p: Params) -> Sequence[str]:
@@ -144,7 +155,7 @@ def _group_out(group: Group) -> dict[str, Any]:
 @operation("iam", "CreateUser", open_=True)
 async def create_user(call: Call, p: Params) -> Params:
     boundary = p.get("PermissionsBoundary", "")
-    call.authorise("iam:CreateUser", user_arn(call, p), boundary_key(boundary))
+    call.authorise("iam:CreateUser", await user_arn(call, p), boundary_key(boundary))
     user = await iam_users.create_user(
         call.ports.iam, home(call), p["UserName"], p.get("Path", "/"), tags_in(p), boundary
     )
@@ -178,6 +189,11 @@ async def list_users(call: Call, p: Params) -> Params:
 
 @operation("iam", "UpdateUser", resources=user_arn)
 async def update_user(call: Call, p: Params) -> None:
+    if "NewUserName" in p or "NewPath" in p:
+        # The IAM API Reference: one must be allowed to change both what it was and what it will be.
+        user = await call.ports.iam.user(home(call), p["UserName"])
+        path, name = p.get("NewPath", user.path), p.get("NewUserName", user.user_name)
+        call.authorise("iam:UpdateUser", (f"arn:aws:iam::{call.scope.account}:user{path}{name}",))
     await iam_users.update_user(
         call.ports.iam, home(call), p["UserName"], p.get("NewUserName"), p.get("NewPath")
     )

@@ -7,6 +7,7 @@ from typing import Any
 
 from mailstead.api.iam import (
     Params,
+    arn_of,
     boundary_key,
     document_out,
     group_arn,
@@ -18,7 +19,7 @@ from mailstead.api.iam import (
     user_arn,
 )
 from mailstead.api.iam_roles import role_arn
-from mailstead.api.operation import Call, ResourcesOf, operation
+from mailstead.api.operation import Call, operation
 from mailstead.mail import iam_policies
 from mailstead.mail.iam import AWS_POLICIES, Group, ManagedPolicy, Role, User
 from mailstead.mail.iam_policies import SIDES, Holder
@@ -38,21 +39,18 @@ async def _changed(
     call: Call, p: Params, verb: str, keys: Mapping[str, Sequence[str]] | None = None
 ) -> Holder:
     """The user, group or role whose policies the caller may change, by what bounds them."""
-    kind, arn = next((kind, arn) for kind, (member, arn) in _HOLDERS.items() if member in p)
-    name = p[_HOLDERS[kind][0]]
+    kind, member = next(pair for pair in _HOLDERS.items() if pair[1] in p)
+    name = p[member]
     found = await call.ports.store.get(kind, home(call), name.lower())
     bound = "" if found is None or isinstance(found, Group) else found.boundary
+    whom = await arn_of(call, kind, name, "/")
     call.authorise(
-        f"iam:{verb}{kind.__name__}Policy", arn(call, p), {**boundary_key(bound), **(keys or {})}
+        f"iam:{verb}{kind.__name__}Policy", whom, {**boundary_key(bound), **(keys or {})}
     )
     return await holder(call, p)
 
 
-_HOLDERS: dict[type[Holder], tuple[str, ResourcesOf]] = {
-    Group: ("GroupName", group_arn),
-    Role: ("RoleName", role_arn),
-    User: ("UserName", user_arn),
-}
+_HOLDERS: dict[type[Holder], str] = {Group: "GroupName", Role: "RoleName", User: "UserName"}
 
 
 # Inline

@@ -7,6 +7,7 @@ from typing import Any
 
 from mailstead.api.iam import (
     Params,
+    arn_of,
     boundary_key,
     boundary_out,
     document_out,
@@ -20,9 +21,9 @@ from mailstead.mail.iam import Role
 from mailstead.mail.iam_roles import HOUR
 
 
-def role_arn(call: Call, p: Params) -> Sequence[str]:
+async def role_arn(call: Call, p: Params) -> Sequence[str]:
     """The role that a call is about."""
-    return (f"arn:aws:iam::{call.scope.account}:role{p.get('Path', '/')}{p['RoleName']}",)
+    return await arn_of(call, Role, p["RoleName"], p.get("Path", "/"))
 
 
 def roles_arn(call: Call, p: Params) -> Sequence[str]:
@@ -48,7 +49,7 @@ def _role_out(role: Role, *, whole: bool = True) -> dict[str, Any]:
 @operation("iam", "CreateRole", open_=True)
 async def create_role(call: Call, p: Params) -> Params:
     boundary = p.get("PermissionsBoundary", "")
-    call.authorise("iam:CreateRole", role_arn(call, p), boundary_key(boundary))
+    call.authorise("iam:CreateRole", await role_arn(call, p), boundary_key(boundary))
     role = await call.ports.roles.create(
         home(call),
         p["RoleName"],

@@ -103,26 +103,15 @@ class Call:
 
     def context(self) -> dict[str, str | tuple[str, ...]]:
         """The condition keys that every request has."""
-        moment = self.ports.clock.real() // 1000
-        principal = self.principal
-        keys: dict[str, str | tuple[str, ...]] = {
-            "aws:currenttime": datetime.fromtimestamp(moment, UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
-            "aws:epochtime": str(moment),
-            "aws:principalaccount": principal.account,
-            "aws:principalarn": principal.role_arn or principal.arn,
-            "aws:principaltype": _principal_type(principal),
-            "aws:requestedregion": self.scope.region,
+        keys = principal_keys(self.principal, self.scope.region, self.ports.clock.real())
+        keys |= {
             "aws:securetransport": "true" if self.secure else "false",
             "aws:sourceip": self.source_ip,
             "aws:useragent": self.user_agent,
-            "aws:userid": principal.user_id,
             "aws:viaawsservice": "false",
         }
-        if principal.user_name is not None:
-            keys["aws:username"] = principal.user_name
         if self.api_version:
             keys["ses:apiversion"] = self.api_version
-        keys.update((f"aws:principaltag/{name.lower()}", value) for name, value in principal.tags)
         return keys
 
     def authorise(
@@ -189,6 +178,24 @@ _ANYBODY = Policy((Statement(True, ("kms:Decrypt",), principals=Principals({"AWS
 """The policy of AWS's own keys."""
 
 
+def principal_keys(principal: Principal, region: str, now: int) -> dict[str, str | tuple[str, ...]]:
+    """The condition keys of whoever asks, where and when (milliseconds), by whatever way."""
+    moment = now // 1000
+    keys: dict[str, str | tuple[str, ...]] = {
+        "aws:currenttime": datetime.fromtimestamp(moment, UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
+        "aws:epochtime": str(moment),
+        "aws:principalaccount": principal.account,
+        "aws:principalarn": principal.role_arn or principal.arn,
+        "aws:principaltype": _principal_type(principal),
+        "aws:requestedregion": region,
+        "aws:userid": principal.user_id,
+    }
+    if principal.user_name is not None:
+        keys["aws:username"] = principal.user_name
+    keys.update((f"aws:principaltag/{name.lower()}", value) for name, value in principal.tags)
+    return keys
+
+
 def _principal_type(principal: Principal) -> str:
     if principal.is_root:
         return "Account"
@@ -208,7 +215,7 @@ class Answered:
 
 
 Handler = Callable[[Call, dict[str, Any]], Awaitable[dict[str, Any] | Answered | None]]
-ResourcesOf = Callable[[Call, dict[str, Any]], Sequence[str]]
+ResourcesOf = Callable[[Call, dict[str, Any]], Sequence[str] | Awaitable[Sequence[str]]]
 
 
 @dataclass(frozen=True, slots=True)

@@ -27,8 +27,6 @@ from mailstead.api.parameters import Parameters
 from mailstead.api.secrets import Secret, Secrets
 from mailstead.app.domain import Domain
 from mailstead.config import Config
-from mailstead.mail.access import Principal
-from mailstead.mail.model import Scope
 
 RESOURCE_TYPES = (ses, route53, dnssec, iam, roles, ssm, secrets, s3, recorded)
 """The modules whose classes are resource types of CloudFormation."""
@@ -80,9 +78,6 @@ def compose(
 
         return await hidden.resolved(at.scope, reference, may)
 
-    async def principal(scope: Scope, arn: str) -> Principal | None:
-        return await domain.credentials.principal(arn)
-
     def ports() -> Ports:
         return made
 
@@ -94,7 +89,7 @@ def compose(
             adapters.randomness,
             adapters.wakeups,
             ports,
-            principal,
+            domain.credentials.principal,
             parameters.values,
             {
                 "ssm": plain(secure=False),

@@ -100,11 +100,12 @@ class Credentials:
                 return found.principal, Scope(found.principal.account, region)
         return None
 
-    async def principal(self, arn: str) -> Principal | None:
+    async def principal(self, arn: str, session: str = "") -> Principal | None:
         """Who an ARN of IAM or STS stands for, with the policies of now; None where it is gone.
 
-        A role's own ARN stands for a session without session policies. For work
-        that goes on after the request that asked for it.
+        ``session`` is the key of a role's session, as several may have one ARN. A role's
+        own ARN stands for a session without session policies. For work that goes on
+        after the request that asked for it.
         """
         parts = arn.split(":", 5)
         if len(parts) != 6:
@@ -120,19 +121,15 @@ class Credentials:
                 role = await self._store.get(Role, scope, rest.rpartition("/")[2].lower())
                 return await self._role(role, "mailstead") if role is not None else None
             case "sts", "assumed-role":
-                return await self._assumed(scope, *rest.partition("/")[::2])
+                return await self._assumed(session, arn)
             case _:
                 return None
 
-    async def _assumed(self, scope: Scope, role_name: str, session_name: str) -> Principal | None:
-        """Who the latest session of that name speaks for."""
-        found = [
-            session
-            for session in await self._store.select(Session, scope)
-            if session.role == role_name.lower() and session.session_name == session_name
-        ]
-        latest = max(found, key=lambda session: session.expires_at, default=None)
-        return await self._session(latest) if latest is not None else None
+    async def _assumed(self, key_id: str, arn: str) -> Principal | None:
+        """Whom a session speaks for, if it has that ARN."""
+        found = await self._store.find(Session, key_id)
+        principal = await self._session(found) if found is not None else None
+        return principal if principal is not None and principal.arn == arn else None
 
     async def _load(self, key_id: str) -> Credential | None:
         key = await self._store.find(AccessKey, key_id)

@@ -318,7 +318,7 @@ class Iam:
         if arn in AWS_POLICIES:
             return AWS_POLICIES[arn]
         found = await self.store.get(ManagedPolicy, scope, ManagedPolicy.key(arn))
-        if found is None or found.arn.lower() != arn.lower():
+        if found is None or found.arn != arn:
             raise NotFound(f"Policy {arn} was not found.", resource="policy", name=arn)
         return found
 

@@ -35,7 +35,7 @@ from mailstead.wire.dns import (
 log = logging.getLogger("mailstead.dns")
 
 IDLE_SECONDS = 10.0
-"""A TCP connection without a query for so long is closed (RFC 7766 6.2.3)."""
+"""A TCP connection without a whole query for so long is closed (RFC 7766 6.2.3)."""
 CONNECTIONS = 500
 """TCP connections at one time; further ones are closed at once."""
 CONNECTIONS_EACH = 20
@@ -179,19 +179,27 @@ class DnsServer:
     async def _serve(self, connection: Connection) -> None:
         frames = Frames()
         client = connection.peer[0]
+        end = self._loop_time() + self._idle_seconds
         while True:
-            for packet in frames.feed(await connection.read(self._idle_seconds)):
+            # A query that comes octet by octet has no more time than silence.
+            packets = frames.feed(await connection.read(max(0.0, end - self._loop_time())))
+            for packet in packets:
                 found = self.reply(packet, client, stream=True)
                 if found is None:
                     # What is no query has no answer, and its sender no business here.
                     return
                 if isinstance(found, Query):
                     async for message in self.replies(packet, found, client, stream=True):
-                        connection.write(frame(message))
-                        await connection.drain(self._idle_seconds)
+                        await self._send(connection, message)
                 else:
-                    connection.write(frame(found))
-            await connection.drain(self._idle_seconds)
+                    await self._send(connection, found)
+            if packets:
+                end = self._loop_time() + self._idle_seconds
+
+    async def _send(self, connection: Connection, message: bytes) -> None:
+        """Send one message; who does not take what was sent before is waited for first."""
+        connection.write(frame(message))
+        await connection.drain(self._idle_seconds)
 
 
 class _Datagrams(asyncio.DatagramProtocol):

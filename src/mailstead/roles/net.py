@@ -21,6 +21,8 @@ log = logging.getLogger("mailstead.net")
 PAUSE_ABOVE = 256 * 1024
 """Unread octets at which reading from the peer stops."""
 HANDSHAKE_SECONDS = 30.0
+CLOSE_SECONDS = 30.0
+"""How long a peer may take for what was written before the end; it is cut then."""
 
 
 class PeerGone(Exception):
@@ -68,6 +70,7 @@ class Connection(asyncio.Protocol):
         self._paused = False
         self._waiter: asyncio.Future[None] | None = None
         self._drained: asyncio.Future[None] | None = None
+        self._cut: asyncio.TimerHandle | None = None
         self.peer: tuple[str, int] = ("", 0)
         self.tls_version: str | None = None
 
@@ -98,6 +101,8 @@ class Connection(asyncio.Protocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._closed = True
+        if self._cut is not None:
+            self._cut.cancel()
         if self._own is not None:
             self._own.discard(self._local)
         self._wake()
@@ -194,10 +199,12 @@ class Connection(asyncio.Protocol):
         except PeerGone:
             return
 
-    def close(self) -> None:
-        """Close once everything is written."""
-        if self._transport is not None:
-            self._transport.close()
+    def close(self, seconds: float = CLOSE_SECONDS) -> None:
+        """Close once everything is written, or after that many seconds."""
+        if self._transport is None or self._closed or self._cut is not None:
+            return
+        self._cut = self._loop.call_later(seconds, self.abort)
+        self._transport.close()
 
     def leave(self) -> None:
         """Read no more once what arrived is answered: the server is ending."""
@@ -237,13 +244,18 @@ class Listener:
         *,
         crowd: Crowd | None = None,
         refusal: bytes = b"",
+        close_seconds: float = CLOSE_SECONDS,
     ) -> None:
-        """``refusal`` is what one too many for the crowd is told."""
+        """``refusal`` is what one too many for the crowd is told.
+
+        ``close_seconds`` is how long a peer has for what was written before the end.
+        """
         self._binding = binding
         self._handler = handler
         self._group = group
         self._crowd = crowd
         self._refusal = refusal
+        self._close_seconds = close_seconds
         self._servers: list[asyncio.Server] = []
         self._open: dict[Connection, asyncio.Task[None]] = {}
         self._stopping = False
@@ -284,7 +296,7 @@ class Listener:
             connection.abort()
         elif self._crowd is not None and not self._crowd.enter(address):
             connection.write(self._refusal)
-            connection.close()
+            connection.close(self._close_seconds)
         else:
             self._spawn(connection)
 
@@ -308,4 +320,4 @@ class Listener:
             del self._open[connection]
             if self._crowd is not None:
                 self._crowd.leave(connection.peer[0])
-            connection.close()
+            connection.close(self._close_seconds)

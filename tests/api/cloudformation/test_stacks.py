@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from mailstead.api.cloudformation.service import Caller
+from mailstead.api.cloudformation.model import Caller
 from mailstead.mail.model import Scope
 from support.cloud import ACCOUNT, Cloud, policy, refusal, resource
 

@@ -14,7 +14,7 @@ from mailstead.api.cloudformation.model import Stack
 from mailstead.api.cloudformation.resources import Context, Registry
 from mailstead.api.cloudformation.service import Stacks
 from mailstead.api.errors import DENIED
-from mailstead.api.operation import Ports
+from mailstead.api.operation import Ports, principal_keys
 from mailstead.mail.access import Policy, Principal, Request, decide, refusal
 from mailstead.mail.errors import Refused
 from mailstead.mail.model import Scope
@@ -31,10 +31,23 @@ class Surroundings:
     wakeups: Wakeups
     ports: Callable[[], Ports]
     """What the resource types use; made after the engine, which is in it."""
-    principal: Callable[[Scope, str], Awaitable[Principal | None]]
-    """Who an ARN of a user or role is, with the policies of now."""
+    principal: Callable[[str, str], Awaitable[Principal | None]]
+    """Who an ARN of a user or role is, with the policies of now; for a session also its key."""
     parameters: Callable[[Scope], Awaitable[Mapping[str, str]]]
     dynamic: Mapping[str, Find]
+
+
+_SERVICE = "cloudformation.amazonaws.com"
+_OWN_KEYS = {"aws:securetransport": "true", "aws:viaawsservice": "false"}
+"""Condition keys where a stack's role acts."""
+_FORWARDED_KEYS = {
+    "aws:calledvia": (_SERVICE,),
+    "aws:calledviafirst": _SERVICE,
+    "aws:calledvialast": _SERVICE,
+    "aws:securetransport": "true",
+    "aws:viaawsservice": "true",
+}
+"""Where CloudFormation acts with what its caller may."""
 
 
 def assemble(registry: Registry, given: Surroundings) -> tuple[Stacks, Engine]:
@@ -44,7 +57,7 @@ def assemble(registry: Registry, given: Surroundings) -> tuple[Stacks, Engine]:
     async def context(stack: Stack, logical_id: str) -> Context:
         acting = stack.target or stack.current
         arn = acting.role_arn or stack.caller
-        principal = await given.principal(stack.scope, arn)
+        principal = await given.principal(arn, "" if acting.role_arn else stack.session)
 
         def authorise(
             action: str,
@@ -55,8 +68,10 @@ def assemble(registry: Registry, given: Surroundings) -> tuple[Stacks, Engine]:
         ) -> None:
             if principal is None:
                 raise Refused(f"{arn} does not exist any more", resource="role", reason=DENIED)
-            context = {name.lower(): tuple(values) for name, values in (keys or {}).items()}
-            decision = decide(principal, Request(action, (resource,), dict(context)), policies)
+            context = principal_keys(principal, stack.scope.region, given.clock.real())
+            context |= _OWN_KEYS if acting.role_arn else _FORWARDED_KEYS
+            context |= {name.lower(): tuple(values) for name, values in (keys or {}).items()}
+            decision = decide(principal, Request(action, (resource,), context), policies)
             if not decision.allowed:
                 raise Refused(refusal(principal, decision), resource="action", reason=DENIED)
 

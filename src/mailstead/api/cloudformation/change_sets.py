@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import replace
 from typing import Any
 
@@ -11,7 +12,7 @@ from mailstead.api.cloudformation.model import ChangeSet, Stack
 from mailstead.api.cloudformation.service import missing_change_set
 from mailstead.api.cloudformation.settling import settle
 from mailstead.api.operation import Call, operation
-from mailstead.mail.errors import Invalid
+from mailstead.mail.errors import Invalid, NotFound
 from mailstead.wire.template import TemplateError, parse_template
 
 Params = dict[str, Any]
@@ -59,7 +60,15 @@ async def found(call: Call, p: Params) -> tuple[Stack, ChangeSet]:
     raise missing_change_set(name)
 
 
-@operation("cloudformation", "DescribeChangeSet", resources=stack_arns)
+async def owner_arns(call: Call, p: Params) -> list[str]:
+    """The stack that IAM is asked about, where a change set may be named by its ARN alone."""
+    if not p.get("StackName"):
+        with suppress(NotFound):
+            return [(await found(call, p))[0].arn]
+    return stack_arns(call, p)
+
+
+@operation("cloudformation", "DescribeChangeSet", resources=owner_arns)
 async def describe_change_set(call: Call, p: Params) -> Params:
     stack, change_set = await found(call, p)
     try:
@@ -74,7 +83,7 @@ async def describe_change_set(call: Call, p: Params) -> Params:
     }
 
 
-@operation("cloudformation", "ExecuteChangeSet", resources=stack_arns)
+@operation("cloudformation", "ExecuteChangeSet", resources=owner_arns)
 async def execute_change_set(call: Call, p: Params) -> None:
     stack, change_set = await found(call, p)
     if p.get("DisableRollback"):
@@ -83,7 +92,7 @@ async def execute_change_set(call: Call, p: Params) -> None:
     await settle(call, stack.arn)
 
 
-@operation("cloudformation", "DeleteChangeSet", resources=stack_arns)
+@operation("cloudformation", "DeleteChangeSet", resources=owner_arns)
 async def delete_change_set(call: Call, p: Params) -> None:
     # A client deletes before it creates: a missing one is no error, nor a missing stack.
     if p.get("StackName"):

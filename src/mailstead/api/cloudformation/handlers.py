@@ -13,9 +13,9 @@ from mailstead.api.cloudformation.answers import (
     stack_shown,
     summary_shown,
 )
-from mailstead.api.cloudformation.model import Stack, Wanted, sealed
+from mailstead.api.cloudformation.model import Caller, Stack, Wanted, sealed
 from mailstead.api.cloudformation.plan import stored_parameters
-from mailstead.api.cloudformation.service import BRACKETED, Caller, Stacks
+from mailstead.api.cloudformation.service import BRACKETED, Stacks
 from mailstead.api.cloudformation.settling import settle
 from mailstead.api.cloudformation.stack_policies import parse_stack_policy
 from mailstead.api.cloudformation.summaries import summary_of
@@ -36,7 +36,8 @@ def stacks(call: Call) -> Stacks:
 def caller(call: Call, p: Params) -> Caller:
     """Who asks, with the client's token."""
     token = p.get("ClientRequestToken") or p.get("ClientToken") or ""
-    return Caller(call.scope, call.principal.arn, token)
+    session = call.key_id if call.temporary else ""
+    return Caller(call.scope, call.principal.arn, token, session)
 
 
 def stack_arns(call: Call, p: Params) -> list[str]:

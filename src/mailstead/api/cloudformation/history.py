@@ -10,7 +10,7 @@ from __future__ import annotations
 from typing import Any
 
 from mailstead.api.cloudformation.answers import page, seconds, without_none
-from mailstead.api.cloudformation.change_sets import found
+from mailstead.api.cloudformation.change_sets import found, owner_arns
 from mailstead.api.cloudformation.handlers import stack_arns, stacks
 from mailstead.api.cloudformation.journal import STACK
 from mailstead.api.cloudformation.model import ChangeSet, Event, Stack
@@ -127,7 +127,7 @@ async def get_hook_result(call: Call, p: Params) -> None:
     raise NotFound(f"Hook result {name} does not exist", resource="hook-result", name=name)
 
 
-@operation("cloudformation", "DescribeChangeSetHooks", resources=stack_arns)
+@operation("cloudformation", "DescribeChangeSetHooks", resources=owner_arns)
 async def describe_change_set_hooks(call: Call, p: Params) -> Params:
     stack, change_set = await found(call, p)
     return {

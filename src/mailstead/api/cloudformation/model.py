@@ -50,6 +50,17 @@ class Output:
 
 
 @dataclass(frozen=True, slots=True)
+class Caller:
+    """Who asks, and for what."""
+
+    scope: Scope
+    arn: str
+    token: str = ""
+    session: str = ""
+    """The key of a session; "" for a user."""
+
+
+@dataclass(frozen=True, slots=True)
 class Stack:
     """A stack, alive or deleted."""
 
@@ -77,6 +88,8 @@ class Stack:
     """The change set last executed."""
     caller: str = ""
     """Who asked: the ARN whose policies count where there is no role."""
+    session: str = ""
+    """The key of the session that asked; "" for a user."""
     protected: bool = False
     policy: str = ""
     """The stack policy: which updates of which resources are allowed."""

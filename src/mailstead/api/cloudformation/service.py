@@ -15,6 +15,7 @@ from mailstead.api.cloudformation.actions import owned
 from mailstead.api.cloudformation.changes import changes, evaluated
 from mailstead.api.cloudformation.journal import Journal
 from mailstead.api.cloudformation.model import (
+    Caller,
     Change,
     ChangeSet,
     Output,
@@ -50,15 +51,6 @@ STABLE = frozenset(
 _NAME = re.compile(r"[a-zA-Z][a-zA-Z0-9-]{0,127}")
 _SECOND = 1000
 """In milliseconds."""
-
-
-@dataclass(frozen=True, slots=True)
-class Caller:
-    """Who asks, and for what."""
-
-    scope: Scope
-    arn: str
-    token: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,6 +134,7 @@ class Stacks:
             current=wanted,
             token=caller.token,
             caller=caller.arn,
+            session=caller.session,
         )
 
     async def _worked_out(self, stack: Stack, change_set: ChangeSet) -> ChangeSet:
@@ -306,6 +299,7 @@ class Stacks:
             reason="",
             token=caller.token,
             caller=caller.arn,
+            session=caller.session,
             activity=f"{activity}/{self.randomness.uuid()}",
         )
         return await self._put(stack, new)
@@ -321,6 +315,7 @@ class Stacks:
             activity=f"{status.partition('_')[0]}_STACK/{operation}",
             token=caller.token,
             caller=caller.arn,
+            session=caller.session,
             **given,
         )
         return await self._put(stack, new)

@@ -55,9 +55,12 @@ def own_policies(given: Properties) -> dict[str, str]:
     return found
 
 
-def user_arn(at: Context, name: str) -> str:
-    """A user's ARN, as IAM is asked about it."""
-    return f"arn:aws:iam::{at.scope.account}:user/{name}"
+async def arn_of(at: Context, kind: str, name: str, path: str = "/") -> str:
+    """The ARN of a user, group or role, as IAM is asked about it: that of the one that is there."""
+    try:
+        return (await holder(at, kind, name)).arn
+    except NotFound:
+        return f"arn:aws:iam::{at.scope.account}:{kind.removesuffix('s').lower()}{path}{name}"
 
 
 async def holder(at: Context, kind: str, name: str) -> Holder:
@@ -109,10 +112,10 @@ class IamUser:
         return create_only_changed(self.schema, old, new)
 
     async def create(self, at: Context, name: str, given: Properties) -> Made:
-        boundary = str(given.get("PermissionsBoundary", ""))
-        at.authorise("iam:CreateUser", user_arn(at, name), boundary_key(boundary))
+        boundary, path = str(given.get("PermissionsBoundary", "")), str(given.get("Path", "/"))
+        arn = await arn_of(at, "Users", name, path)
+        at.authorise("iam:CreateUser", arn, boundary_key(boundary))
         own_policies(given)
-        path = str(given.get("Path", "/"))
         try:
             await iam_users.create_user(
                 at.ports.iam, home(at), name, path, tags_of(given), boundary
@@ -124,11 +127,18 @@ class IamUser:
             return await self._settle(at, name, {}, given)
 
     async def update(self, at: Context, physical_id: str, old: Properties, new: Properties) -> Made:
-        at.authorise("iam:UpdateUser", user_arn(at, physical_id))
+        at.authorise("iam:UpdateUser", await arn_of(at, "Users", physical_id))
         if old.get("Path", "/") != new.get("Path", "/"):
             path = str(new.get("Path", "/"))
+            moved = f"arn:aws:iam::{at.scope.account}:user{path}{physical_id}"
+            at.authorise("iam:UpdateUser", moved)
             await iam_users.update_user(at.ports.iam, home(at), physical_id, None, path)
-        gone = set(tags_of(old)) - set(tags_of(new))
+        user = await at.ports.iam.user(home(at), physical_id)
+        gone = user.tags.keys() & (tags_of(old).keys() - tags_of(new).keys())
+        if gone:
+            at.authorise("iam:UntagUser", user.arn)
+        if not tags_of(new).items() <= user.tags.items():
+            at.authorise("iam:TagUser", user.arn)
         await iam_users.untag_user(at.ports.iam, home(at), physical_id, gone)
         await iam_users.tag_user(at.ports.iam, home(at), physical_id, tags_of(new))
         await settle_boundary(at, ("Users", physical_id), new)
@@ -138,7 +148,7 @@ class IamUser:
         iam, scope = at.ports.iam, home(at)
         await self._leave(at, name, _groups(old) - _groups(new))
         for group in new.get("Groups") or ():
-            at.authorise("iam:AddUserToGroup", user_arn(at, name))
+            at.authorise("iam:AddUserToGroup", await arn_of(at, "Groups", str(group)))
             await iam_users.join_group(iam, scope, group, name)
         await settle_policies(at, ("Users", name), old, new)
         user = await iam.user(scope, name)
@@ -146,7 +156,7 @@ class IamUser:
 
     async def delete(self, at: Context, physical_id: str, given: Properties) -> None:
         iam, scope = at.ports.iam, home(at)
-        at.authorise("iam:DeleteUser", user_arn(at, physical_id))
+        at.authorise("iam:DeleteUser", await arn_of(at, "Users", physical_id))
         try:
             user = await iam.user(scope, physical_id)
         except NotFound:
@@ -159,7 +169,7 @@ class IamUser:
         iam, scope = at.ports.iam, home(at)
         for group in sorted(groups):
             if group.lower() in (await iam.user(scope, name)).groups:
-                at.authorise("iam:RemoveUserFromGroup", user_arn(at, name))
+                at.authorise("iam:RemoveUserFromGroup", await arn_of(at, "Groups", group))
                 await iam_users.leave_group(iam, scope, group, name)
 
     async def read(self, at: Context, physical_id: str, given: Properties) -> Properties | None:
@@ -189,7 +199,7 @@ async def settle_boundary(at: Context, whom: tuple[str, str], new: Properties) -
     if owner.boundary != boundary:
         verb = "Put" if boundary else "Delete"
         action = f"iam:{verb}{kind.removesuffix('s')}PermissionsBoundary"
-        at.authorise(action, _arn(at, kind, name), boundary_key(boundary or owner.boundary))
+        at.authorise(action, owner.arn, boundary_key(boundary or owner.boundary))
         await iam_policies.set_boundary(at.ports.iam, home(at), owner, boundary)
 
 
@@ -204,11 +214,11 @@ async def settle_policies(
     for gone in own_policies(old).keys() - wanted.keys():
         owner = await holder(at, kind, name)
         if gone in owner.inline:
-            at.authorise(f"iam:Delete{noun}Policy", _arn(at, kind, name), bound_by(owner))
+            at.authorise(f"iam:Delete{noun}Policy", owner.arn, bound_by(owner))
             await iam_policies.delete_inline(iam, owner, gone)
     for policy, document in wanted.items():
         owner = await holder(at, kind, name)
-        at.authorise(f"iam:Put{noun}Policy", _arn(at, kind, name), bound_by(owner))
+        at.authorise(f"iam:Put{noun}Policy", owner.arn, bound_by(owner))
         await iam_policies.put_inline(iam, owner, policy, document)
     attached = [str(arn) for arn in new.get("ManagedPolicyArns") or ()]
     for arn in old.get("ManagedPolicyArns") or ():
@@ -216,19 +226,15 @@ async def settle_policies(
             await _detach(at, kind, name, str(arn))
     for arn in attached:
         owner = await holder(at, kind, name)
-        at.authorise(f"iam:Attach{noun}Policy", _arn(at, kind, name), bound_by(owner, arn))
+        at.authorise(f"iam:Attach{noun}Policy", owner.arn, bound_by(owner, arn))
         await iam_policies.attach(iam, home(at), owner, arn)
-
-
-def _arn(at: Context, kind: str, name: str) -> str:
-    return f"arn:aws:iam::{at.scope.account}:{kind.removesuffix('s').lower()}/{name}"
 
 
 async def _detach(at: Context, kind: str, name: str, arn: str) -> None:
     owner = await holder(at, kind, name)
     if arn in owner.attached:
         noun = kind.removesuffix("s")
-        at.authorise(f"iam:Detach{noun}Policy", _arn(at, kind, name), bound_by(owner, arn))
+        at.authorise(f"iam:Detach{noun}Policy", owner.arn, bound_by(owner, arn))
         await iam_policies.detach(at.ports.iam, owner, arn)
 
 
@@ -248,7 +254,7 @@ class Key:
 
     async def create(self, at: Context, name: str, given: Properties) -> Made:
         user_name = str(given["UserName"])
-        at.authorise("iam:CreateAccessKey", user_arn(at, user_name))
+        at.authorise("iam:CreateAccessKey", await arn_of(at, "Users", user_name))
         user = await at.ports.iam.user(home(at), user_name)
         # The id follows from the name that was kept before: made again, the key is found.
         digest = hashlib.sha256(f"{at.stack_arn}/{name}".encode()).digest()
@@ -262,7 +268,7 @@ class Key:
 
     async def update(self, at: Context, physical_id: str, old: Properties, new: Properties) -> Made:
         user_name = str(new["UserName"])
-        at.authorise("iam:UpdateAccessKey", user_arn(at, user_name))
+        at.authorise("iam:UpdateAccessKey", await arn_of(at, "Users", user_name))
         user = await at.ports.iam.user(home(at), user_name)
         await self._status(at, user, physical_id, active=new.get("Status") != "Inactive")
         key = await iam_users.access_key(at.ports.iam, home(at), user, physical_id)
@@ -273,7 +279,7 @@ class Key:
 
     async def delete(self, at: Context, physical_id: str, given: Properties) -> None:
         user_name = str(given["UserName"])
-        at.authorise("iam:DeleteAccessKey", user_arn(at, user_name))
+        at.authorise("iam:DeleteAccessKey", await arn_of(at, "Users", user_name))
         try:
             user = await at.ports.iam.user(home(at), user_name)
             await iam_users.delete_access_key(at.ports.iam, home(at), user, physical_id)
@@ -329,7 +335,7 @@ class InlinePolicy:
         for kind, owner in holders_in(new):
             found = await holder(at, kind, owner)
             noun = kind.removesuffix("s")
-            at.authorise(f"iam:Put{noun}Policy", _arn(at, kind, owner), bound_by(found))
+            at.authorise(f"iam:Put{noun}Policy", found.arn, bound_by(found))
             await iam_policies.put_inline(at.ports.iam, found, name, document)
         return Made(name, {"Id": name})
 
@@ -343,7 +349,7 @@ class InlinePolicy:
             except NotFound:
                 continue
             noun = kind.removesuffix("s")
-            at.authorise(f"iam:Delete{noun}Policy", _arn(at, kind, owner), bound_by(found))
+            at.authorise(f"iam:Delete{noun}Policy", found.arn, bound_by(found))
             if name in found.inline:
                 await iam_policies.delete_inline(at.ports.iam, found, name)
 
@@ -414,6 +420,7 @@ class Managed:
         if json.loads(policy.document) != json.loads(document):
             others = [name for name in policy.versions if name != policy.default]
             if len(policy.versions) >= iam_policies.VERSIONS:
+                at.authorise("iam:DeletePolicyVersion", physical_id)
                 await iam_policies.delete_version(iam, home(at), physical_id, others[0])
             policy, _ = await iam_policies.create_version(
                 iam, home(at), physical_id, document, default=True
@@ -435,7 +442,7 @@ class Managed:
         for kind, name in new:
             owner = await holder(at, kind, name)
             noun, keys = kind.removesuffix("s"), bound_by(owner, policy.arn)
-            at.authorise(f"iam:Attach{noun}Policy", _arn(at, kind, name), keys)
+            at.authorise(f"iam:Attach{noun}Policy", owner.arn, keys)
             await iam_policies.attach(at.ports.iam, home(at), owner, policy.arn)
 
     async def delete(self, at: Context, physical_id: str, given: Properties) -> None:

@@ -18,6 +18,7 @@ from mailstead.api.cloudformation.resources import (
 )
 from mailstead.api.cloudformation.resources.iam import (
     POLICIES,
+    arn_of,
     home,
     own_policies,
     settle_boundary,
@@ -58,7 +59,7 @@ class IamRole:
 
     async def create(self, at: Context, name: str, given: Properties) -> Made:
         boundary = str(given.get("PermissionsBoundary", ""))
-        arn = f"arn:aws:iam::{at.scope.account}:role/{name}"
+        arn = await arn_of(at, "Roles", name, str(given.get("Path", "/")))
         at.authorise("iam:CreateRole", arn, boundary_key(boundary))
         own_policies(given)
         try:
@@ -80,17 +81,26 @@ class IamRole:
         return await self._made(at, name)
 
     async def update(self, at: Context, physical_id: str, old: Properties, new: Properties) -> Made:
-        at.authorise("iam:UpdateRole", f"arn:aws:iam::{at.scope.account}:role/{physical_id}")
         roles = at.ports.roles
+        role = await at.ports.iam.role(home(at), physical_id)
+        trust = text_of(new["AssumeRolePolicyDocument"])
+        gone = role.tags.keys() & (tags_of(old).keys() - tags_of(new).keys())
+        for action, needed in (
+            ("UpdateRole", True),
+            ("UpdateAssumeRolePolicy", json.loads(role.trust) != json.loads(trust)),
+            ("UntagRole", bool(gone)),
+            ("TagRole", not tags_of(new).items() <= role.tags.items()),
+        ):
+            if needed:
+                at.authorise(f"iam:{action}", role.arn)
         await roles.update(
             home(at),
             physical_id,
             description=str(new.get("Description", "")),
             longest_session=number("MaxSessionDuration", new.get("MaxSessionDuration", HOUR)),
         )
-        trust = text_of(new["AssumeRolePolicyDocument"])
         await roles.set_trust(home(at), physical_id, trust)
-        await roles.untag(home(at), physical_id, set(tags_of(old)) - set(tags_of(new)))
+        await roles.untag(home(at), physical_id, gone)
         await roles.tag(home(at), physical_id, tags_of(new))
         await settle_boundary(at, ("Roles", physical_id), new)
         await settle_policies(at, ("Roles", physical_id), old, new)
@@ -101,7 +111,7 @@ class IamRole:
         return Made(role.role_name, {"Arn": role.arn, "RoleId": role.role_id})
 
     async def delete(self, at: Context, physical_id: str, given: Properties) -> None:
-        at.authorise("iam:DeleteRole", f"arn:aws:iam::{at.scope.account}:role/{physical_id}")
+        at.authorise("iam:DeleteRole", await arn_of(at, "Roles", physical_id))
         try:
             await at.ports.iam.role(home(at), physical_id)
         except NotFound:

@@ -312,6 +312,10 @@ class Zone:
     async def update(self, at: Context, physical_id: str, old: Properties, new: Properties) -> Made:
         zone = at.ports.zones.zone(at.scope.everywhere(), physical_id)
         at.authorise("route53:UpdateHostedZoneComment", f"arn:aws:route53:::hostedzone/{zone.name}")
+        if _zone_tags(new) != _zone_tags(old):
+            at.authorise(
+                "route53:ChangeTagsForResource", f"arn:aws:route53:::hostedzone/{zone.name}"
+            )
         comment = str((new.get("HostedZoneConfig") or {}).get("Comment", ""))
         await at.ports.zones.replace(zone, replace(zone, comment=comment, tags=_zone_tags(new)))
         return Made(zone.name, {"Id": zone.name, "NameServers": list(zone.name_servers)})

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import replace
 from typing import Any, ClassVar
 
@@ -60,6 +61,7 @@ class EmailIdentity:
     async def create(self, at: Context, name: str, given: Properties) -> Made:
         key = canonical(name)
         at.authorise("ses:CreateEmailIdentity", identity_arn(at.scope, key))
+        _authorise_settings(at, key, [name for name in given if name != "DkimSigningAttributes"])
         identities = at.ports.identities
         check_tags(tags_of(given))
         _check_set(given)
@@ -86,9 +88,7 @@ class EmailIdentity:
         return Made(identity.name, _attributes(at, identity))
 
     async def update(self, at: Context, physical_id: str, old: Properties, new: Properties) -> Made:
-        at.authorise(
-            "ses:PutEmailIdentityDkimAttributes", identity_arn(at.scope, canonical(physical_id))
-        )
+        _authorise_settings(at, canonical(physical_id), changed(self.schema, old, new))
         check_tags(tags_of(new))
         _check_set(new)
         identity = await at.ports.identities.require(at.scope, physical_id)
@@ -140,6 +140,22 @@ class EmailIdentity:
         if "MailFromAttributes" in given:
             found["MailFromAttributes"] = _mail_from_shown(identity, given["MailFromAttributes"])
         return found
+
+
+_ACTIONS = {
+    "DkimAttributes": "ses:PutEmailIdentityDkimAttributes",
+    "DkimSigningAttributes": "ses:PutEmailIdentityDkimSigningAttributes",
+    "FeedbackAttributes": "ses:PutEmailIdentityFeedbackAttributes",
+    "MailFromAttributes": "ses:PutEmailIdentityMailFromAttributes",
+    "Tags": "ses:TagResource",
+}
+
+
+def _authorise_settings(at: Context, name: str, properties: Iterable[str]) -> None:
+    """Each setting is asked for by its own action, as the API has it."""
+    for one in properties:
+        if one in _ACTIONS:
+            at.authorise(_ACTIONS[one], identity_arn(at.scope, name))
 
 
 async def _mail_from(at: Context, identity: Identity, given: Properties) -> Identity:
