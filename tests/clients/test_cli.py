@@ -6,9 +6,12 @@ import socket
 import stat
 import subprocess
 import sys
+from base64 import b64encode
 from pathlib import Path
 
 import pytest
+from cryptography.hazmat.primitives.asymmetric import rsa
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
 from support.running import FREE_PORTS, Mailstead, Start, clean_environment, free_port, start_server
 
@@ -129,8 +132,34 @@ def test_domains(first: Mailstead) -> None:
     assert checked.returncode == 0, checked.stdout
     foreign = first.command("domain", "check", "foreign.example")
     assert foreign.returncode == 1
+    assert "enter    foreign.example. 300 IN MX 10 mx.foreign.example." in foreign.stdout
+    assert "lead to this machine only" in foreign.stderr
     assert "hosted.example" in first.command("domain", "list").stdout
     assert first.command("domain", "delete", "hosted.example", "--yes").returncode == 0
+
+
+def test_a_key_that_the_owner_brought_is_printed_for_pasting(first: Mailstead) -> None:
+    key = rsa.generate_private_key(65537, 2048)
+    form = (Encoding.DER, PrivateFormat.PKCS8, NoEncryption())
+    signing = {
+        "DomainSigningSelector": "own",
+        "DomainSigningPrivateKey": b64encode(key.private_bytes(*form)).decode(),
+    }
+    first.boto3("sesv2").create_email_identity(
+        EmailIdentity="brought.example", DkimSigningAttributes=signing
+    )
+    checked = json.loads(first.command("domain", "check", "brought.example", "--json").stdout)
+    [shown] = [one for one in checked["checks"] if "_domainkey" in one["record"]]
+    for verb in ("check", "add"):
+        said = first.command("domain", verb, "brought.example").stdout
+        assert shown["fix"] in said
+        assert f"in one piece{':' if verb == 'add' else ''} {shown['text']}\n" in said
+        assert said.count("in one piece") == 1
+    # Both forms say the same; the cut one has strings of at most 255 octets (RFC 1035 3.3.14).
+    strings = shown["fix"].split(" TXT ")[1].strip('"').split('" "')
+    assert "".join(strings) == shown["text"]
+    assert max(map(len, strings)) == 255
+    assert first.command("domain", "delete", "brought.example", "--yes").returncode == 0
 
 
 def test_account_and_status(first: Mailstead) -> None:

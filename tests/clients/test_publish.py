@@ -155,6 +155,7 @@ def test_words_for_people(server: Mailstead, tmp_path: Path) -> None:
         run = server.command(*words, "--key-file", str(tmp_path / "key"))
         assert run.returncode == 0
         assert f"added     mx.{DOMAIN} A" in run.stdout
+        assert "lead to this machine only" in run.stderr
     run = server.command("domain", "publish", DOMAIN, "--server", "192.0.2.1")
     assert run.returncode == 1
     assert "in capture mode nothing leaves this machine" in run.stderr

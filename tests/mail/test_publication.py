@@ -130,6 +130,7 @@ def test_what_differs_is_left_and_shown(play: Callable[[Scene], None]) -> None:
         assert differing["example.org MX"]["seen"] == "1 mail.other.example."
         assert differing["example.org MX"]["fix"] == "example.org. 300 IN MX 10 mx.example.org."
         assert not answer["ok"]
+        assert "lead to this machine only" in answer["note"]
         assert there.at("example.org", "MX") == ["1 mail.other.example."]
         results = await there.publish(exchange=True)
         assert results["example.org MX"] == results["mx.example.org A"] == "exchanged"

@@ -14,6 +14,7 @@ from mailstead import __version__
 from mailstead.cli import environment, printing
 from mailstead.cli.serve import serve
 from mailstead.cli.server import CommandError, RunningServer, data_folder
+from mailstead.wire.rdata import STRING_LIMIT
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -221,6 +222,7 @@ def domain_add(name: str, dnssec: bool, folder: Path | None, as_json: bool) -> N
         click.echo(f"{printing.safe(answer['name'])} is hosted here. At an outside provider enter:")
         for record in answer["records"]:
             click.echo(f"  {_record(record)}")
+            _in_one_piece(record, "    in one piece: ")
         if dnssec:
             click.echo("It is signed. At the registrar, for the parent zone, enter:")
             click.echo(f"  {_record(answer['ds'])}")
@@ -236,6 +238,13 @@ def _record(record: dict[str, Any]) -> str:
         f"{printing.safe(record['name'])}. {record['ttl']} IN {record['type']} "
         f"{printing.safe(record['value'])}"
     )
+
+
+def _in_one_piece(record: dict[str, Any], label: str) -> None:
+    """Print a text that a zone file cuts into strings, for forms that cut it themselves."""
+    text = record.get("text", "")
+    if len(text.encode()) > STRING_LIMIT:
+        click.echo(f"{label}{printing.safe(text)}")
 
 
 @domain.command("publish")
@@ -274,6 +283,8 @@ def domain_publish(
                 click.echo(f"          reason {printing.safe(one['reason'])}")
             if one["result"] in ("differs", "refused"):
                 click.echo(f"          enter  {printing.safe(one['fix'])}")
+        if answer["note"]:
+            click.echo(answer["note"], err=True)
 
     _show(answer, as_json, lines)
     if not answer["ok"]:
@@ -307,6 +318,7 @@ def domain_check(name: str, folder: Path | None, as_json: bool) -> None:
                 if asked:
                     click.echo(f"      seen     {printing.safe(check['seen'])}")
                 click.echo(f"      enter    {printing.safe(check['fix'])}")
+                _in_one_piece(check, "      in one piece ")
         if answer.get("note"):
             click.echo(printing.safe(answer["note"]), err=True)
 

@@ -16,7 +16,7 @@ from mailstead.mail.service import ServiceNames
 from mailstead.mail.verification import dkim_found
 from mailstead.wire.dmarc_record import is_dmarc, parse_dmarc
 from mailstead.wire.lookup import Answer, Question, Status
-from mailstead.wire.rdata import quote_text
+from mailstead.wire.rdata import quote_text, to_record, to_wire
 from mailstead.wire.spf_record import SpfSyntaxError, is_spf, parse_spf
 
 TTL = 300
@@ -46,13 +46,28 @@ class Wanted:
         """The record as a line of a zone file (RFC 1035 5.1)."""
         return f"{self.owner}. {TTL} IN {self.type} {self.value}"
 
+    @property
+    def text(self) -> str:
+        """A TXT record's text in one piece, as many providers' forms take it; "" for others."""
+        if self.type != "TXT":
+            return ""
+        record = to_record("TXT", to_wire("TXT", self.value))
+        assert isinstance(record, bytes)
+        return record.decode()
+
     def create(self) -> RecordChange:
         """The change that makes it."""
         return RecordChange("CREATE", self.owner, self.type, TTL, (self.value,))
 
     def shown(self) -> dict[str, object]:
         """The record as the commands print it."""
-        return {"name": self.owner, "ttl": TTL, "type": self.type, "value": self.value}
+        shown: dict[str, object] = {
+            "name": self.owner,
+            "ttl": TTL,
+            "type": self.type,
+            "value": self.value,
+        }
+        return {**shown, "text": self.text} if self.type == "TXT" else shown
 
 
 def wanted(domain: str, dkim: Dkim, names: ServiceNames | None, *, capture: bool) -> list[Wanted]:

@@ -32,6 +32,9 @@ NOT_ASKED = (
 KEY_NAME = "mailstead"
 """The key-signing key that a command makes."""
 DS_TTL = 3600
+ALIAS, NO_ADDRESS = "an alias", "no address"
+"""What a mail exchanger's name may be wrong by."""
+_FIX_NOTES = {ALIAS: " ; in place of its CNAME record", NO_ADDRESS: ""}
 HERE_ONLY = (
     "in capture mode these records lead to this machine only: they are to be seen, not to be "
     "entered at a provider"
@@ -137,14 +140,15 @@ class Domains:
             _check(record, answers[number] if asked else None)
             for number, record in enumerate(records)
         ]
-        checks += self._lost_exchangers(domain, {record.owner for record in records})
+        addressed = {record.owner for record in records if record.type in ("A", "AAAA")}
+        checks += self._lost_exchangers(domain, addressed)
         if identity is None or identity.dkim.key is None:
             checks.append(_no_key(domain))
         return {
             "name": domain,
             "ok": all(check["ok"] for check in checks),
             "checks": checks,
-            "note": "" if asked else NOT_ASKED.format(domain=domain),
+            "note": "" if asked else f"{NOT_ASKED.format(domain=domain)}; {HERE_ONLY}",
         }
 
     async def delete(self, name: str) -> dict[str, Any]:
@@ -160,10 +164,11 @@ class Domains:
         await self.zones.delete(zone, everything=True)
         return {"deleted": domain}
 
-    def _lost_exchangers(self, domain: str, known: set[str]) -> list[dict[str, Any]]:
+    def _lost_exchangers(self, domain: str, addressed: set[str]) -> list[dict[str, Any]]:
         """Mail exchangers of a zone here without an address, which Route 53 lets pass.
 
-        Only names within zones here are judged.
+        Only names within zones here are judged. The addresses of those in ``addressed``
+        have checks of their own, which follow an alias and so can't see one.
         """
         zone = self._zone(domain)
         if zone is None:
@@ -172,8 +177,8 @@ class Domains:
         for record_set in self.zones.record_sets(zone):
             values = record_set.values if record_set.type == "MX" else ()
             for host in (canonical_name(value.split()[1]) for value in values):
-                lacking = self._lacking(host) if host and host not in known else ""
-                if lacking:
+                lacking = self._lacking(host) if host else ""
+                if lacking and not (lacking == NO_ADDRESS and host in addressed):
                     found.setdefault(host, _lost_exchanger(record_set.owner, host, lacking))
         return list(found.values())
 
@@ -183,10 +188,10 @@ class Domains:
         alias, *addresses = answers
         if isinstance(alias, Answer) and alias.records:
             # RFC 2181 10.3.
-            return "an alias"
+            return ALIAS
         if any(not isinstance(one, Answer) or one.records for one in addresses):
             return ""
-        return "no address"
+        return NO_ADDRESS
 
     def _zone(self, domain: str) -> HostedZone | None:
         zones = (zone for zone in self.zones.listed(self.home) if zone.domain == domain)
@@ -210,6 +215,7 @@ def _check(record: Wanted, answer: Answer | None) -> dict[str, Any]:
         "seen": "not asked" if answer is None else seen(answer),
         "ok": answer is not None and record.good(answer),
         "fix": record.line,
+        "text": record.text,
     }
 
 
@@ -219,7 +225,7 @@ def _lost_exchanger(owner: str, host: str, lacking: str) -> dict[str, Any]:
         "expected": "a name with an address of its own (A or AAAA)",
         "seen": lacking,
         "ok": False,
-        "fix": f"{host}. {TTL} IN A ADDRESS",
+        "fix": f"{host}. {TTL} IN A ADDRESS{_FIX_NOTES[lacking]}",
     }
 
 

@@ -12,7 +12,7 @@ from ipaddress import ip_address
 from typing import Any
 
 from mailstead.mail.domain_records import TTL, Wanted, seen
-from mailstead.mail.domains import Domains
+from mailstead.mail.domains import HERE_ONLY, Domains
 from mailstead.mail.errors import Invalid, Refused, UpdateRefused
 from mailstead.mail.identities import domain_name
 from mailstead.mail.ports import Primary
@@ -72,6 +72,7 @@ class Publication:
             "server": where.text,
             "ok": all(one["result"] in GOOD for one in results),
             "records": results,
+            "note": HERE_ONLY if self.capture else "",
         }
 
     def _server(self, text: str) -> NameServer:
