@@ -4,21 +4,13 @@ import pytest
 
 from mailstead.mail.dns_cookies import EARLY, FRESH, DnsCookies
 from mailstead.roles.clock import SystemClock
+from support.clocks import StandingClock
 
 NOW = 1_800_000_000
 
 
-class Standing(SystemClock):
-    """A clock that stands."""
-
-    seconds = NOW
-
-    def real(self) -> int:
-        return self.seconds * 1000
-
-
 def test_a_cookie_is_an_addresss_for_an_hour() -> None:
-    clock = Standing()
+    clock = StandingClock(NOW)
     cookies = DnsCookies(b"secret", clock)
     given = cookies.answer("192.0.2.1", b"8 octets")
     assert (given[:8], len(given)) == (b"8 octets", 24)

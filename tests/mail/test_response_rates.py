@@ -2,9 +2,11 @@
 
 from collections import Counter
 from ipaddress import ip_network
+from typing import Any
 
 import dns.flags
 import dns.message
+import dns.rcode
 import pytest
 
 from mailstead.mail.response_rates import ALL_FACTOR, ResponseRates, Verdict
@@ -15,7 +17,7 @@ SEND, TRUNCATE, DROP = Verdict.SEND, Verdict.TRUNCATE, Verdict.DROP
 
 def reply(name: str = "a.example", rcode: int = 0, answer: bool = True) -> bytes:
     message = dns.message.make_response(dns.message.make_query(name, "A", use_edns=0))
-    message.set_rcode(rcode)  # type: ignore[arg-type] - a number does
+    message.set_rcode(dns.rcode.Rcode(rcode))
     if answer:
         message.find_rrset(1, message.question[0].name, 1, 1, create=True)
         rdata = dns.rdata.from_text("IN", "A", "192.0.2.1")
@@ -23,9 +25,11 @@ def reply(name: str = "a.example", rcode: int = 0, answer: bool = True) -> bytes
     return message.to_wire()
 
 
-def tally(rates: ResponseRates, times: int, client: str = "192.0.2.7", **about: object) -> Counter:
+def tally(
+    rates: ResponseRates, times: int, client: str = "192.0.2.7", **about: Any
+) -> Counter[Verdict]:
     given = {"name": "a.example", **about}
-    return Counter(rates.verdict(client, reply(**given), 1.5) for _ in range(times))  # type: ignore[arg-type] - by name
+    return Counter(rates.verdict(client, reply(**given), 1.5) for _ in range(times))
 
 
 def test_too_many_alike_are_cut_or_dropped_in_turn() -> None:
@@ -54,7 +58,7 @@ def test_the_letter_case_of_a_question_makes_no_other() -> None:
 
 
 @pytest.mark.parametrize("about", [{"rcode": 3, "answer": False}, {"rcode": 5}, {"answer": False}])
-def test_made_up_names_are_alike(about: dict[str, object]) -> None:
+def test_made_up_names_are_alike(about: dict[str, Any]) -> None:
     rates = ResponseRates(2)
     sent = [tally(rates, 1, name=f"x{n}.example", **about)[SEND] for n in range(4)]
     assert sent == [1, 1, 0, 0]

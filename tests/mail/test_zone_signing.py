@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 
 from mailstead.mail import zone_signing
-from mailstead.mail.errors import Conflict, Invalid, Limit, NotFound
+from mailstead.mail.errors import Conflict, DomainError, Invalid, Limit, NotFound
 from mailstead.mail.model import HostedZone, Secret, ZoneSigning
 from mailstead.mail.zone_keys import ZoneKeys
 from mailstead.mail.zone_signing import DAY, PERIOD, NewKey
@@ -173,11 +173,11 @@ def test_two_keys_in_turn(with_zones: Callable[[Scene], None]) -> None:
         ({"name": "other"}, Conflict, "key-signing-key"),
     ],
 )
-def test_wrong_keys(changed: dict[str, str], error: type[Exception], resource: str) -> None:
+def test_wrong_keys(changed: dict[str, str], error: type[DomainError], resource: str) -> None:
     state = zone_signing.with_key(ZoneSigning(), ASKED, DICE.p256_key(), 1)
     with pytest.raises(error) as caught:
         zone_signing.with_key(state, ASKED._replace(**changed), DICE.p256_key(), 1)
-    assert caught.value.resource == resource  # type: ignore[attr-defined] - a domain error
+    assert caught.value.resource == resource
 
 
 def test_what_is_so_already_changes_nothing(with_zones: Callable[[Scene], None]) -> None:

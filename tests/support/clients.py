@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from typing import Any
 from urllib.parse import urlsplit
@@ -27,14 +28,14 @@ class Raw:
         return content
 
 
-class Clients:
+class Clients(ABC):
     """What has a ``gateway``, and a ``run`` for coroutines."""
 
     gateway: Any
 
+    @abstractmethod
     def run(self, work: Any) -> Any:
         """The result of a coroutine."""
-        raise NotImplementedError
 
     def call(
         self,

@@ -32,11 +32,11 @@ class _FaultyFile(apsw.VFSFile):
         if self._disk.fault is not None:
             self._disk.fault(operation, self._name)
 
-    def xWrite(self, data: bytes, offset: int) -> None:  # noqa: N802 - too
+    def xWrite(self, data: bytes, offset: int) -> None:  # noqa: N802 - SQLite's name
         self._check("write")
         super().xWrite(data, offset)
 
-    def xSync(self, flags: int) -> None:  # noqa: N802 - too
+    def xSync(self, flags: int) -> None:  # noqa: N802 - SQLite's name
         self._check("sync")
         super().xSync(flags)
 

@@ -37,7 +37,7 @@ class Recorder(apsw.VFS):
     def xOpen(self, name: Any, flags: list[int]) -> Any:  # noqa: N802 - SQLite's name
         return _RecordedFile(self.actions, name, flags)
 
-    def xDelete(self, filename: str, syncdir: bool) -> None:  # noqa: N802 - too
+    def xDelete(self, filename: str, syncdir: bool) -> None:  # noqa: N802 - SQLite's name
         super().xDelete(filename, syncdir)
         self.actions.append(Action(Path(filename).name, "delete", int(syncdir)))
 
@@ -49,15 +49,15 @@ class _RecordedFile(apsw.VFSFile):
         self._name = Path(text).name if text else ""
         self._actions = actions
 
-    def xWrite(self, data: bytes, offset: int) -> None:  # noqa: N802 - too
+    def xWrite(self, data: bytes, offset: int) -> None:  # noqa: N802 - SQLite's name
         super().xWrite(data, offset)
         self._note("write", offset, bytes(data))
 
-    def xTruncate(self, newsize: int) -> None:  # noqa: N802 - too
+    def xTruncate(self, newsize: int) -> None:  # noqa: N802 - SQLite's name
         super().xTruncate(newsize)
         self._note("truncate", newsize)
 
-    def xSync(self, flags: int) -> None:  # noqa: N802 - too
+    def xSync(self, flags: int) -> None:  # noqa: N802 - SQLite's name
         super().xSync(flags)
         self._note("sync")
 

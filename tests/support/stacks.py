@@ -98,7 +98,7 @@ def toy_types(box: ToyBox) -> ModuleType:
             return Made(name, {"Colour": colour, "Shout": colour.upper()})
 
     module = ModuleType("toys")
-    module.Toy = Toy  # type: ignore[attr-defined]
+    vars(module)["Toy"] = Toy
     return module
 
 
@@ -136,7 +136,7 @@ class StackWorld:
             SystemClock(),
             self.randomness,
             LocalWakeups(),
-            lambda: None,  # type: ignore[arg-type,return-value]
+            lambda: None,  # type: ignore[arg-type,return-value] - toys use no ports
             principal,
             parameters,
             {"secretsmanager": secret},

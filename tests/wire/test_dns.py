@@ -12,71 +12,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mailstead.wire.dns import Frames, Query, answer, cookie_in, frame, refusal, response
+from mailstead.wire.dns import Query, answer, refusal, response
 from mailstead.wire.lookup import NODATA, NXDOMAIN, Answer, Question, Status
-from mailstead.wire.zone_data import Entry, ZoneData, ZoneSet
-
-SOA = "ns1.example.test. hostmaster.example.test. 1 7200 900 1209600 60"
-LONG = " ".join('"' + "x" * 250 + '"' for _ in range(6))
-ENTRIES: list[Entry] = [
-    ("example.test", "SOA", 900, [SOA]),
-    ("example.test", "NS", 172800, ["ns1.example.test.", "ns2.other.test."]),
-    ("example.test", "MX", 300, ["10 mx.example.test."]),
-    ("example.test", "TXT", 300, ['"v=spf1 mx -all"', '"other"']),
-    ("mx.example.test", "A", 300, ["192.0.2.1", "192.0.2.2", "192.0.2.1"]),
-    ("mx.example.test", "AAAA", 300, ["2001:db8::1"]),
-    ("www.example.test", "CNAME", 300, ["web.example.test."]),
-    ("web.example.test", "CNAME", 300, ["mx.example.test."]),
-    ("gone.example.test", "CNAME", 300, ["missing.example.test."]),
-    ("empty.example.test", "CNAME", 300, ["a.b.example.test."]),
-    ("dkim.example.test", "CNAME", 300, ["key.service.test."]),
-    ("away.example.test", "CNAME", 300, ["host.child.example.test."]),
-    ("cross.example.test", "CNAME", 300, ["host.second.test."]),
-    ("ring1.example.test", "CNAME", 300, ["ring2.example.test."]),
-    ("ring2.example.test", "CNAME", 300, ["ring1.example.test."]),
-    ("a.b.example.test", "TXT", 300, ['"below an empty non-terminal"']),
-    ("*.wild.example.test", "TXT", 300, ['"wild"']),
-    ("*.wild.example.test", "MX", 300, ["0 ."]),
-    ("there.wild.example.test", "A", 300, ["192.0.2.9"]),
-    ("*.alias.example.test", "CNAME", 300, ["mx.example.test."]),
-    ("child.example.test", "NS", 300, ["ns.child.example.test.", "ns2.other.test."]),
-    ("child.example.test", "DS", 300, ["12345 13 2 " + "AB" * 32]),
-    ("ns.child.example.test", "A", 300, ["192.0.2.53"]),
-    ("ns.child.example.test", "AAAA", 300, ["2001:db8::53"]),
-    ("host.child.example.test", "A", 300, ["192.0.2.99"]),
-    ("bare.example.test", "NS", 300, ["ns2.other.test."]),
-    ("hosted.example.test", "NS", 300, ["ns1.example.test."]),
-    ("hosted.example.test", "DS", 300, ["1 13 1 " + "AB" * 20]),
-    ("long.example.test", "TXT", 300, [LONG]),
-]
-SECOND: list[Entry] = [
-    ("second.test", "SOA", 30, [SOA]),
-    ("second.test", "NS", 300, ["ns1.example.test."]),
-    ("host.second.test", "A", 300, ["192.0.2.3"]),
-]
-HOSTED: list[Entry] = [
-    ("hosted.example.test", "SOA", 900, [SOA]),
-    ("in.hosted.example.test", "A", 300, ["192.0.2.4"]),
-]
-ZONES = ZoneSet(
-    [
-        ZoneData("example.test", ENTRIES),
-        ZoneData("second.test", SECOND),
-        ZoneData("hosted.example.test", HOSTED),
-    ]
-)
-
-
-def ask(name: str, record_type: str = "A", *, stream: bool = False, **options: object):
-    """The reply that dnspython reads, checked to fit its query."""
-    options.setdefault("use_edns", False)
-    query = dns.message.make_query(name, record_type, **options)  # type: ignore[arg-type]
-    reply = answer(ZONES, query.to_wire(), stream=stream)
-    assert isinstance(reply, bytes)
-    read = dns.message.from_wire(reply)
-    assert query.is_response(read)
-    assert read.to_wire(max_size=65535) is not None
-    return read
+from mailstead.wire.zone_data import ZoneSet
+from support.answers import ENTRIES, ZONES, ask
 
 
 def texts(section: list) -> list[str]:
@@ -289,191 +228,11 @@ def test_transfers_are_for_others_to_answer(record_type: str) -> None:
     assert isinstance(answer(ZONES, packet, stream=True), Query)
 
 
-class Echo:
-    """Cookies whose second half is the client's address."""
-
-    def answer(self, client: str, sent: bytes) -> bytes:
-        return sent[:8] + client.encode()
-
-
-def with_cookie(data: bytes, *more: dns.edns.Option, **options: object) -> bytes:
-    given = [*more, dns.edns.GenericOption(dns.edns.OptionType.COOKIE, data)]
-    query = dns.message.make_query("mx.example.test", "A", options=given, **options)  # type: ignore[arg-type] - by name
-    return query.to_wire()
-
-
-@pytest.mark.parametrize("data", [b"8 octets", b"8 octets" * 2, b"8 octets" * 5])
-def test_a_cookie_comes_back(data: bytes) -> None:
-    other = dns.edns.GenericOption(3, b"")
-    packet = with_cookie(data, other, want_dnssec=True)
-    assert cookie_in(packet) == data
-    reply = answer(ZONES, packet, stream=False, client="192.0.2.1", cookies=Echo())
-    assert isinstance(reply, bytes)
-    read = dns.message.from_wire(reply)
-    assert [(one.otype, one.to_wire()) for one in read.options] == [(10, b"8 octets192.0.2.1")]
-    assert read.ednsflags & dns.flags.DO
-    assert read.answer
-    without = answer(ZONES, packet, stream=False)
-    assert isinstance(without, bytes)
-    assert dns.message.from_wire(without).options == ()
-
-
-@pytest.mark.parametrize("data", [b"", b"7 octet", b"9 octets.", b"x" * 15, b"x" * 41])
-def test_a_cookie_of_another_size(data: bytes) -> None:
-    packet = with_cookie(data)
-    assert cookie_in(packet) == b""
-    reply = answer(ZONES, packet, stream=False, cookies=Echo())
-    assert isinstance(reply, bytes)
-    assert dns.message.from_wire(reply).rcode() == dns.rcode.FORMERR
-
-
-def test_options_that_are_cut_off() -> None:
-    packet = with_cookie(b"8 octets")
-    for size in (2, 4 + 7):
-        cut = packet[: -12 + size]
-        cut = cut[: -size - 2] + size.to_bytes(2) + cut[-size:]
-        reply = answer(ZONES, cut, stream=False, cookies=Echo())
-        assert isinstance(reply, bytes)
-        assert dns.message.from_wire(reply).rcode() == dns.rcode.FORMERR
-
-
-def test_two_cookies() -> None:
-    packet = with_cookie(b"8 octets", dns.edns.GenericOption(10, b"first..."))
-    assert cookie_in(packet) == b"first..."
-
-
-def test_a_signed_query_is_not_answered_before_it_is_verified() -> None:
-    query = dns.message.make_query("mx.example.test", "A")
-    query.use_tsig({dns.name.from_text("key."): b"x" * 32}, algorithm="hmac-sha256")
-    packet = query.to_wire()
-    found = answer(ZONES, packet, stream=False)
-    assert isinstance(found, Query)
-    assert found.signed
-    # RFC 8945 5.1: nothing follows the signature.
-    two = packet[:11] + bytes((packet[11] + 1,)) + packet[12:] + packet[33:]
-    later = answer(ZONES, two, stream=False)
-    assert isinstance(later, bytes)
-    assert dns.message.from_wire(later).rcode() == dns.rcode.FORMERR
-
-
-@pytest.mark.parametrize("record_type", ["OPT", "MAILA"])
-def test_what_is_no_question_for_data(record_type: str) -> None:
-    assert ask("example.test", record_type, stream=True).rcode() == dns.rcode.REFUSED
-
-
-def test_another_class() -> None:
-    assert ask("mx.example.test", "A", rdclass="CH").rcode() == dns.rcode.REFUSED
-    assert ask("version.bind", "TXT", rdclass="CH").rcode() == dns.rcode.REFUSED
-    assert ask("example.test", "AXFR", rdclass="CH", stream=True).rcode() == dns.rcode.REFUSED
-
-
 def test_a_question_of_a_type_that_is_not_looked_up() -> None:
     packet = dns.message.make_query("example.com", "TYPE65280").to_wire()
     query = answer(ZONES, packet, stream=False)
     assert isinstance(query, Query)
     assert query.lookup() is None
-
-
-def test_edns() -> None:
-    reply = ask("mx.example.test", "A", use_edns=0, payload=4096)
-    assert (reply.edns, reply.payload, reply.ednsflags) == (0, 1232, 0)
-    assert len(reply.answer) == 1
-    assert ask("mx.example.test", "A", want_dnssec=True).ednsflags == dns.flags.DO
-    cookie = dns.edns.GenericOption(dns.edns.OptionType.COOKIE, b"12345678")
-    assert ask("mx.example.test", "A", use_edns=0, options=[cookie]).options == ()
-
-
-def test_a_later_version_of_edns() -> None:
-    reply = ask("mx.example.test", "A", use_edns=1)
-    assert reply.rcode() == dns.rcode.BADVERS
-    assert (reply.edns, reply.answer) == (0, [])
-
-
-@pytest.mark.parametrize(
-    ("options", "stream", "cut"),
-    [
-        ({}, False, True),
-        ({"use_edns": 0, "payload": 4096}, False, True),
-        ({}, True, False),
-        ({"use_edns": 0, "payload": 512}, True, False),
-    ],
-)
-def test_what_does_not_fit_is_cut_and_asked_over_tcp(
-    options: dict[str, object], stream: bool, cut: bool
-) -> None:
-    reply = ask("long.example.test", "TXT", stream=stream, **options)
-    assert bool(reply.flags & dns.flags.TC) == cut
-    assert bool(reply.answer) != cut
-    assert reply.edns == options.get("use_edns", -1)
-
-
-def test_a_datagram_may_be_as_large_as_the_client_says() -> None:
-    entries: list[Entry] = [
-        ("t.test", "SOA", 60, [SOA]),
-        ("t.test", "TXT", 60, ['"' + "x" * 255 + '" "' + "y" * 255 + '"']),
-    ]
-    zones = ZoneSet([ZoneData("t.test", entries)])
-    for payload, cut in ((512, True), (700, False), (0, True)):
-        query = dns.message.make_query("t.test", "TXT", use_edns=0, payload=payload)
-        reply = answer(zones, query.to_wire(), stream=False)
-        assert isinstance(reply, bytes)
-        assert bool(dns.message.from_wire(reply).flags & dns.flags.TC) == cut
-
-
-HEAD = b"\xab\xcd\x01\0"
-ONE = b"\0\1\0\0\0\0"
-QUESTION = b"\x07example\x04test\0\0\x0f\0\1"
-OPT = b"\0\0\x29\x04\xd0\0\0\0\0\0\0"
-
-
-@pytest.mark.parametrize(
-    "packet",
-    [
-        HEAD + bytes(8),
-        HEAD + b"\0\2\0\0\0\0\0\0" + QUESTION + QUESTION,
-        HEAD + b"\0\1\0\1\0\0\0\0" + QUESTION + OPT,
-        HEAD + ONE + b"\0\0",
-        HEAD + ONE + b"\0\0" + QUESTION[:-1],
-        HEAD + ONE + b"\0\0" + QUESTION + b"x",
-        HEAD + ONE + b"\0\0\xc0\x0c\0\1\0\1",
-        HEAD + ONE + b"\0\0" + b"\x3f" * 1000,
-        HEAD + ONE + b"\0\0" + (b"\x3f" + b"a" * 63) * 4 + b"\0\0\1\0\1",
-        HEAD + ONE + b"\0\1" + QUESTION,
-        HEAD + ONE + b"\0\1" + QUESTION + OPT[:-1],
-        HEAD + ONE + b"\0\1" + QUESTION + OPT[:-1] + b"\1",
-        HEAD + ONE + b"\0\1" + QUESTION + b"\1a" + OPT,
-        HEAD + ONE + b"\0\2" + QUESTION + OPT + OPT,
-        HEAD + ONE + b"\0\1" + QUESTION + OPT + b"x",
-    ],
-)
-def test_what_is_malformed(packet: bytes) -> None:
-    reply = answer(ZONES, packet, stream=False)
-    assert reply == b"\xab\xcd\x81\x01" + bytes(8)
-
-
-def test_other_records_beside_the_question_are_passed_over() -> None:
-    record = b"\1a\0\0\1\0\1" + bytes(4) + b"\0\4abcd"
-    for rest in (record, record + OPT, OPT + record):
-        count = bytes((0, 1 + (len(rest) > len(record))))
-        reply = answer(ZONES, HEAD + ONE + count + QUESTION + rest, stream=False)
-        assert isinstance(reply, bytes)
-        assert len(dns.message.from_wire(reply).answer) == 1
-
-
-@pytest.mark.parametrize("opcode", [dns.opcode.NOTIFY, dns.opcode.UPDATE, dns.opcode.STATUS])
-def test_other_operations(opcode: dns.opcode.Opcode) -> None:
-    query = dns.message.make_query("example.test", "SOA")
-    query.set_opcode(opcode)
-    reply = answer(ZONES, query.to_wire(), stream=False)
-    assert isinstance(reply, bytes)
-    read = dns.message.from_wire(reply)
-    assert (read.rcode(), read.opcode(), read.id) == (dns.rcode.NOTIMP, opcode, query.id)
-
-
-def test_what_is_no_query_gets_no_reply() -> None:
-    query = dns.message.make_query("example.test", "SOA")
-    assert answer(ZONES, query.to_wire()[:11], stream=False) is None
-    assert answer(ZONES, dns.message.make_response(query).to_wire(), stream=False) is None
 
 
 def _foreign(name: str, record_type: str) -> Query:
@@ -508,14 +267,6 @@ def test_negative_answers_made_on_demand() -> None:
     assert dns.message.from_wire(response(query, NODATA)).rcode() == dns.rcode.NOERROR
 
 
-@given(st.binary(max_size=60), st.booleans())
-def test_garbage_gets_a_reply_or_none(data: bytes, stream: bool) -> None:
-    for packet in (data, HEAD + ONE + b"\0\1" + data, HEAD + ONE + b"\0\0" + QUESTION + data):
-        reply = answer(ZONES, packet, stream=stream)
-        if isinstance(reply, bytes):
-            assert dns.message.from_wire(reply).id == int.from_bytes(packet[:2])
-
-
 LABELS = st.sampled_from(
     ["mx", "www", "wild", "child", "b", "a", "ns", "*", "second", "alias", "x"]
 )
@@ -538,14 +289,6 @@ def test_every_reply_can_be_read(labels: list[str], zone: str, record_type: str,
         assert read.answer or read.authority
     else:
         assert zone == "test"
-
-
-@given(st.lists(st.binary(max_size=30), max_size=5), st.integers(1, 7))
-def test_messages_in_a_stream(messages: list[bytes], step: int) -> None:
-    data = b"".join(map(frame, messages))
-    frames = Frames()
-    found = [one for at in range(0, len(data), step) for one in frames.feed(data[at : at + step])]
-    assert found == messages
 
 
 def test_signatures_in_a_zone_without_any() -> None:

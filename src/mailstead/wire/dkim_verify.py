@@ -273,7 +273,7 @@ def _check_hashes(
     try:
         if isinstance(key, RSAPublicKey):
             # SHA-1 only where the caller let it through.
-            hash_ = SHA256() if signature.hash_name == "sha256" else SHA1()  # noqa: S303 - as said
+            hash_ = SHA256() if signature.hash_name == "sha256" else SHA1()  # noqa: S303 - the caller let it through
             key.verify(signature.octets, data, PKCS1v15(), hash_)
         else:
             key.verify(signature.octets, hashlib.sha256(data).digest())
