@@ -15,7 +15,7 @@ import dns.query
 import pytest
 
 from support.running import Mailstead, until
-from support.secondary import KEY_NAME, KEY_SECRET, KINDS, free_port, program
+from support.secondary import KEY_NAME, KEY_SECRET, KINDS, free_port, program, running
 
 DOMAIN = "elsewhere.example"
 ZONE = """
@@ -52,25 +52,15 @@ pytestmark = [pytest.mark.slow, pytest.mark.timeout(120)]
 @contextmanager
 def bind(folder: Path, port: int) -> Iterator[None]:
     """BIND as the primary of the domain's zone."""
-    named = program(KINDS["bind"])
-    if named is None:
+    if program(KINDS["bind"]) is None:
         pytest.skip("no named: the Debian package bind9 has it")
     (folder / "zone").write_text(ZONE)
-    (folder / "conf").write_text(
-        CONFIGURATION.format(
-            folder=folder, port=port, key=KEY_NAME, secret=KEY_SECRET, domain=DOMAIN
-        )
+    configuration = CONFIGURATION.format(
+        folder=folder, port=port, key=KEY_NAME, secret=KEY_SECRET, domain=DOMAIN
     )
-    with (folder / "output").open("wb") as output:
-        process = subprocess.Popen(
-            [named, "-f", "-c", str(folder / "conf")], stdout=output, stderr=output
-        )
-        try:
-            until(lambda: texts(port, DOMAIN), 20)
-            yield
-        finally:
-            process.terminate()
-            process.wait(20)
+    with running(KINDS["bind"], folder, configuration):
+        until(lambda: texts(port, DOMAIN), 20)
+        yield
 
 
 def texts(port: int, name: str, kind: str = "TXT") -> list[str]:

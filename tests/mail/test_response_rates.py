@@ -28,8 +28,7 @@ def reply(name: str = "a.example", rcode: int = 0, answer: bool = True) -> bytes
 def tally(
     rates: ResponseRates, times: int, client: str = "192.0.2.7", **about: Any
 ) -> Counter[Verdict]:
-    given = {"name": "a.example", **about}
-    return Counter(rates.verdict(client, reply(**given), 1.5) for _ in range(times))
+    return Counter(rates.verdict(client, reply(**about), 1.5) for _ in range(times))
 
 
 def test_too_many_alike_are_cut_or_dropped_in_turn() -> None:

@@ -141,9 +141,16 @@ def program(kind: Kind) -> str | None:
 @contextmanager
 def secondary(kind: Kind, folder: Path, zone: str, port: int, primary: int) -> Iterator[None]:
     """A running secondary of a zone; its output is in ``folder/output``."""
+    with running(kind, folder, kind.configuration(folder, zone, port, primary)):
+        yield
+
+
+@contextmanager
+def running(kind: Kind, folder: Path, configuration: str) -> Iterator[None]:
+    """A name server with a configuration; its output is in ``folder/output``."""
     found = program(kind)
     assert found is not None
-    (folder / "conf").write_text(kind.configuration(folder, zone, port, primary))
+    (folder / "conf").write_text(configuration)
     with (folder / "output").open("wb") as output:
         process = subprocess.Popen(
             [found, *kind.words(folder)], stdout=output, stderr=output, cwd=folder

@@ -169,7 +169,7 @@ def resource_shown(stack: Stack, record: StackResource, time: str) -> dict[str, 
 
 
 def event_shown(stack: Stack, event: Event) -> dict[str, Any]:
-    """An event."""
+    """An event, as both DescribeStackEvents and DescribeEvents tell it."""
     return without_none(
         {
             "StackId": stack.arn,

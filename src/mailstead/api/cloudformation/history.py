@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from mailstead.api.cloudformation.answers import page, seconds, without_none
+from mailstead.api.cloudformation.answers import event_shown, page, seconds, without_none
 from mailstead.api.cloudformation.change_sets import found, owner_arns
 from mailstead.api.cloudformation.handlers import stack_arns, stacks
 from mailstead.api.cloudformation.journal import STACK
@@ -64,22 +64,14 @@ def _has_failed(event: Event) -> bool:
 
 
 def _event(stack: Stack, event: Event) -> Params:
-    kind, _, activity = event.activity.partition("/")
+    shown = event_shown(stack, event)
+    del shown["StackName"]
     return without_none(
         {
-            "EventId": event.event_id,
-            "StackId": stack.arn,
-            "OperationId": activity or None,
-            "OperationType": kind or None,
+            **shown,
+            "OperationType": event.activity.partition("/")[0] or None,
             "OperationStatus": _status(event) if event.type == STACK else None,
             "EventType": "PROVISIONING_ERROR" if _has_failed(event) else "STACK_EVENT",
-            "LogicalResourceId": event.logical_id,
-            "PhysicalResourceId": event.physical_id,
-            "ResourceType": event.type,
-            "Timestamp": seconds(event.at),
-            "ResourceStatus": event.status,
-            "ResourceStatusReason": event.reason or None,
-            "ClientRequestToken": event.token or None,
         }
     )
 
