@@ -87,3 +87,20 @@ def test_no_error_shows_a_secret(tmp_path: Path, text: str) -> None:
     with pytest.raises(ConfigError, match="what was given") as caught:
         load(path, {})
     assert "12345" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("responses_per_second = -1", "0 (no limit) or more"),
+        ('secondaries = ["ns1.example"]', "is no address"),
+        ('transfer_keys = ["a:c2VjcmV0", "hmac-sha512:A.:b3RoZXI="]', "two keys have one name"),
+        ('transfer_keys = ["a:%"]', "not base64"),
+    ],
+)
+def test_wrong_settings_of_dns(tmp_path: Path, text: str, words: str) -> None:
+    path = tmp_path / "mailstead.toml"
+    path.write_text(f"[dns]\n{text}")
+    with pytest.raises(ConfigError) as caught:
+        load(path, {})
+    assert words in str(caught.value)

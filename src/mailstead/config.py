@@ -302,6 +302,13 @@ def _check_dns(dns: Dns) -> None:
                 parse(text)
             except ValueError as error:
                 raise ConfigError(f"dns.{key}: {error}") from None
+    _check_names_once(dns.transfer_keys)
+
+
+def _check_names_once(keys: tuple[str, ...]) -> None:
+    names = [parse_key(text).name for text in keys]
+    if len(set(names)) < len(names):
+        raise ConfigError("dns.transfer_keys: two keys have one name: a name stands for one secret")
 
 
 def checked(config: Config) -> Config:

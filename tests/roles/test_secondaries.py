@@ -15,10 +15,10 @@ import pytest
 
 from mailstead.mail.record_changes import RecordChange
 from mailstead.roles.clock import SystemClock
-from mailstead.roles.secondaries import Secondaries
+from mailstead.roles.secondaries import AT_ONCE, Secondaries
 from mailstead.wire.name_server import NameServer
 from mailstead.wire.tsig_key import TsigKey
-from support.nameserver import HOST, Play, Stage
+from support.nameserver import HOST, SCOPE, Play, Stage
 from support.waiting import until
 
 KEY = TsigKey(b"\x08transfer\0", "hmac-sha256", b"s" * 32)
@@ -214,5 +214,19 @@ def test_a_zone_that_is_gone_meanwhile(answering: Play) -> None:
             await stage.zones.delete(zone, everything=True)
             await until(lambda: not made._telling)
             assert len(one.told) == 1
+
+    answering(scene)
+
+
+def test_a_silent_secondary_delays_no_other(answering: Play) -> None:
+    async def scene(stage: Stage) -> None:
+        for number in range(AT_ONCE + 20):
+            await stage.zones.create(SCOPE, f"z{number}.test", f"z{number}")
+        async with (
+            secondary(lambda _: None) as (_, silent),
+            secondary(good) as (one, server),
+            telling(stage, silent, server, pauses=(30.0,)),
+        ):
+            await until(lambda: len(one.told) == AT_ONCE + 21)
 
     answering(scene)

@@ -23,7 +23,7 @@ PAUSES = (2.0, 4.0, 8.0, 16.0, 32.0)
 """Seconds after which who did not answer is told again (RFC 1996 3.6)."""
 POLL_SECONDS = 60.0
 AT_ONCE = 50
-"""Messages that wait for answers at one time."""
+"""Messages that wait for one server's answers at one time."""
 
 
 class Secondaries:
@@ -50,7 +50,8 @@ class Secondaries:
         self._key = key
         self._gather_seconds = gather_seconds
         self._pauses = tuple(pauses)
-        self._turns = asyncio.Semaphore(AT_ONCE)
+        self._turns = {server: asyncio.Semaphore(AT_ONCE) for server in self._servers}
+        """Of each server its own: one that is silent delays no other."""
         self._told: dict[bytes, int] = {}
         """The serials that the secondaries were told of."""
         self._telling: dict[tuple[bytes, NameServer], asyncio.Task[None]] = {}
@@ -118,7 +119,7 @@ class Secondaries:
             sent, mac = sign(message, self._key, self._clock.real() // 1000)
         loop = asyncio.get_running_loop()
         exchange = _Exchange(message, loop.create_future())
-        async with self._turns, asyncio.timeout(seconds):
+        async with self._turns[server], asyncio.timeout(seconds):
             transport = None
             try:
                 transport, _ = await loop.create_datagram_endpoint(
